@@ -1,0 +1,6 @@
+//! BigQuery SQL analysis: statements, questions, names, findings, schema linking.
+//!
+//! Pure: no files, no environment, no clock, no async. Everything is a function of a text and a
+//! [`CatalogSnapshot`](schema::CatalogSnapshot), and a finding is a value, never an error.
+
+pub mod schema;

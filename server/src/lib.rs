@@ -1,0 +1,1 @@
+//! bigquill, a language server.

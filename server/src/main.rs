@@ -1,0 +1,2 @@
+//! The `bigquill` binary.
+fn main() {}
