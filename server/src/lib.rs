@@ -1,1 +1,4 @@
 //! bigquill, a language server.
+
+pub mod catalog;
+pub mod settings;
