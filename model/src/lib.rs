@@ -3,3 +3,14 @@
 //! Knows SQL only through `bigquill-analysis`, and nothing of editors or of BigQuery's API.
 
 pub mod generate;
+
+mod cpu;
+pub mod decoder;
+pub mod gguf;
+pub mod kv_cache;
+pub mod linear;
+pub mod lora;
+pub mod ops;
+pub mod prefix_cache;
+pub mod sampler;
+pub mod testing;
