@@ -97,6 +97,7 @@ impl Packed {
     }
 
     /// Rows in tiles; the last tile's missing rows are zero.
+    #[cfg(test)]
     pub(crate) fn tiles(&self) -> usize {
         self.rows.div_ceil(TILE)
     }
