@@ -9,7 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+mod lookup;
 mod resource;
+pub use lookup::{TableMatch, UnknownTable};
 pub use resource::{ResourceError, read_resources};
 
 /// A table's full name. The project may be unknown (empty) where a catalog does not tell it.
@@ -199,6 +201,7 @@ pub struct CatalogSnapshot {
     tables: BTreeMap<TableReference, Arc<TableSchema>>,
     order: Vec<TableReference>,
     routines: Vec<Arc<Routine>>,
+    index: lookup::Index,
 }
 
 impl CatalogSnapshot {
