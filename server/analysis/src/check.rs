@@ -145,14 +145,22 @@ impl Diagnostic {
     /// An error without notes and fixes.
     #[must_use]
     pub fn error(code: Code, range: Range<usize>, message: String) -> Self {
-        Self { code, severity: Severity::Error, range, message, notes: Vec::new(), fixes: Vec::new() }
+        Self {
+            code,
+            severity: Severity::Error,
+            range,
+            message,
+            notes: Vec::new(),
+            fixes: Vec::new(),
+        }
     }
 
     /// With "did you mean" and its fix, where a nearest name is known.
     #[must_use]
     pub fn suggesting(mut self, range: Range<usize>, nearest: Option<crate::suggest::Nearest<'_>>) -> Self {
         if let Some(nearest) = nearest {
-            self.message.push_str(&format!("; did you mean `{}`?", nearest.name));
+            self.message
+                .push_str(&format!("; did you mean `{}`?", nearest.name));
             let new = crate::schema::quote_name(nearest.name);
             self.fixes.push(Fix {
                 title: format!("Change to `{}`", nearest.name),
@@ -180,8 +188,11 @@ impl Diagnostic {
 pub fn check(text: &str, snapshot: &CatalogSnapshot) -> Vec<Diagnostic> {
     let split = split(text);
     let file = FileContext::read(text, &split);
-    let mut found: Vec<Diagnostic> =
-        split.pieces.iter().flat_map(|piece| check_piece(text, &split, piece, snapshot, &file)).collect();
+    let mut found: Vec<Diagnostic> = split
+        .pieces
+        .iter()
+        .flat_map(|piece| check_piece(text, &split, piece, snapshot, &file))
+        .collect();
     found.sort_by_key(|d| (d.range.start, d.range.end));
     found
 }
@@ -209,7 +220,9 @@ fn check_tokens(
         return Vec::new();
     }
     let mut found = foreign_syntax::find(text, tokens, kind);
-    found.extend(parse_with(text, tokens, kind, |parsed| resolved(text, tokens, kind, parsed, snapshot, file)));
+    found.extend(parse_with(text, tokens, kind, |parsed| {
+        resolved(text, tokens, kind, parsed, snapshot, file)
+    }));
     found
 }
 
@@ -222,12 +235,19 @@ fn resolved(
     file: &FileContext,
 ) -> Vec<Diagnostic> {
     match &parsed.error {
-        Some(error) => not_parsed::diagnostic(text, tokens, kind, error).into_iter().collect(),
+        Some(error) => not_parsed::diagnostic(text, tokens, kind, error)
+            .into_iter()
+            .collect(),
         None => resolution(text, parsed, snapshot, file).diagnostics,
     }
 }
 
-pub(crate) fn resolution(text: &str, parsed: &Parsed, snapshot: &CatalogSnapshot, file: &FileContext) -> Resolution {
+pub(crate) fn resolution(
+    text: &str,
+    parsed: &Parsed,
+    snapshot: &CatalogSnapshot,
+    file: &FileContext,
+) -> Resolution {
     let mut resolution = resolve(text, parsed, snapshot, file, None);
     if snapshot.is_empty() {
         // Without a catalog no name is judged, be it a function's that a dataset may have: grammar only.

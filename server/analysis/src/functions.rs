@@ -83,7 +83,11 @@ impl Builtin {
     pub fn arity(&self) -> Option<(usize, Option<usize>)> {
         let mut bounds: Option<(usize, Option<usize>)> = None;
         for signature in &self.signatures {
-            let least = signature.arguments.iter().filter(|a| !a.optional && !a.repeated).count();
+            let least = signature
+                .arguments
+                .iter()
+                .filter(|a| !a.optional && !a.repeated)
+                .count();
             let open = signature.arguments.iter().any(|a| a.repeated);
             let most = (!open).then_some(signature.arguments.len());
             bounds = Some(match bounds {
@@ -122,7 +126,8 @@ impl Parameter {
     #[must_use]
     pub fn label(&self) -> String {
         let data_type = readable(self.data_type);
-        self.name.map_or(data_type.clone(), |n| format!("{n} => {data_type}"))
+        self.name
+            .map_or(data_type.clone(), |n| format!("{n} => {data_type}"))
     }
 }
 
@@ -140,7 +145,9 @@ fn readable(data_type: &str) -> String {
 fn table() -> &'static HashMap<&'static str, Builtin> {
     static TABLE: OnceLock<HashMap<&'static str, Builtin>> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let lines = include_str!("../data/functions.tsv").lines().filter(|l| !l.starts_with('#'));
+        let lines = include_str!("../data/functions.tsv")
+            .lines()
+            .filter(|l| !l.starts_with('#'));
         lines.filter_map(read_line).map(|b| (b.name, b)).collect()
     })
 }
@@ -155,13 +162,27 @@ fn read_line(line: &'static str) -> Option<Builtin> {
         _ => FunctionKind::Other,
     };
     let over = cells.next()? == "o";
-    let signatures = cells.next().unwrap_or_default().split("; ").filter_map(read_signature).collect();
-    Some(Builtin { name, kind, over, signatures })
+    let signatures = cells
+        .next()
+        .unwrap_or_default()
+        .split("; ")
+        .filter_map(read_signature)
+        .collect();
+    Some(Builtin {
+        name,
+        kind,
+        over,
+        signatures,
+    })
 }
 
 fn read_signature(text: &'static str) -> Option<Signature> {
     let (arguments, result) = text.rsplit_once("-> ")?;
-    let arguments = split_top(arguments.trim()).into_iter().filter(|a| !a.is_empty()).map(read_parameter).collect();
+    let arguments = split_top(arguments.trim())
+        .into_iter()
+        .filter(|a| !a.is_empty())
+        .map(read_parameter)
+        .collect();
     Some(Signature { arguments, result })
 }
 
@@ -173,7 +194,12 @@ fn read_parameter(text: &'static str) -> Parameter {
         Some((name, data_type)) => (Some(name), data_type),
         None => (None, text),
     };
-    Parameter { name, data_type, optional, repeated }
+    Parameter {
+        name,
+        data_type,
+        optional,
+        repeated,
+    }
 }
 
 /// Parts at commas outside angle brackets.
@@ -195,7 +221,10 @@ fn split_top(text: &'static str) -> Vec<&'static str> {
 #[must_use]
 pub fn foreign(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
-    FOREIGN.binary_search_by(|(n, _)| n.cmp(&upper.as_str())).ok().map(|i| FOREIGN[i].1)
+    FOREIGN
+        .binary_search_by(|(n, _)| n.cmp(&upper.as_str()))
+        .ok()
+        .map(|i| FOREIGN[i].1)
 }
 
 /// Sorted by name.
@@ -261,7 +290,10 @@ mod tests {
     #[test]
     fn signatures_are_read() {
         let substr = builtin("substr").unwrap();
-        assert_eq!((substr.kind, substr.arity()), (FunctionKind::Scalar, Some((2, Some(3)))));
+        assert_eq!(
+            (substr.kind, substr.arity()),
+            (FunctionKind::Scalar, Some((2, Some(3))))
+        );
         assert_eq!(substr.signatures[0].label(), "(STRING, INT64[, INT64]) -> STRING");
         assert_eq!(builtin("SUBSTRING").unwrap().arity(), Some((2, Some(3))));
         assert_eq!(builtin("net.host").unwrap().kind, FunctionKind::Scalar);

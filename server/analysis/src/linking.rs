@@ -71,7 +71,10 @@ impl Index {
     /// Reads all names and descriptions of a snapshot.
     #[must_use]
     pub fn new(snapshot: &CatalogSnapshot) -> Self {
-        let mut index = Self { tables: snapshot.tables().cloned().collect(), ..Self::default() };
+        let mut index = Self {
+            tables: snapshot.tables().cloned().collect(),
+            ..Self::default()
+        };
         for (id, table) in (0_u32..).zip(index.tables.clone()) {
             let mut weights: HashMap<String, f32> = HashMap::new();
             weigh_table(&table, &mut weights);
@@ -89,7 +92,9 @@ impl Index {
         let query = self.query(question, evidence);
         let mut scores: HashMap<u32, f64> = HashMap::new();
         for (word, weight) in &query {
-            let Some(postings) = self.postings.get(word.as_str()) else { continue };
+            let Some(postings) = self.postings.get(word.as_str()) else {
+                continue;
+            };
             let rarity = self.rarity(postings.len());
             for &(table, there) in postings {
                 *scores.entry(table).or_default() += f64::from(there * weight) * rarity;
@@ -102,11 +107,16 @@ impl Index {
         order.truncate(MOST);
         if self.tables.len() <= WHOLE || order.is_empty() {
             let have: Vec<u32> = order.iter().map(|o| o.0).collect();
-            let rest = (0_u32..).take(self.tables.len().min(WHOLE)).filter(|id| !have.contains(id));
+            let rest = (0_u32..)
+                .take(self.tables.len().min(WHOLE))
+                .filter(|id| !have.contains(id));
             order.extend(rest.map(|id| (id, 0.0)).collect::<Vec<_>>());
         }
         let _ = snapshot;
-        order.into_iter().filter_map(|(id, score)| self.ranked(id, score, &query)).collect()
+        order
+            .into_iter()
+            .filter_map(|(id, score)| self.ranked(id, score, &query))
+            .collect()
     }
 
     fn ranked(&self, id: u32, score: f64, query: &HashMap<String, f32>) -> Option<RankedTable> {
@@ -115,11 +125,18 @@ impl Index {
             .columns
             .iter()
             .enumerate()
-            .map(|(index, column)| RankedColumn { index, score: self.column_score(column, query) })
+            .map(|(index, column)| RankedColumn {
+                index,
+                score: self.column_score(column, query),
+            })
             .filter(|c| c.score > 0.0)
             .collect();
         columns.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.index.cmp(&b.index)));
-        Some(RankedTable { table: Arc::clone(table), score, columns })
+        Some(RankedTable {
+            table: Arc::clone(table),
+            score,
+            columns,
+        })
     }
 
     fn column_score(&self, column: &Column, query: &HashMap<String, f32>) -> f64 {
@@ -166,7 +183,9 @@ impl Index {
         }
         let stem: String = word.chars().take((letters - 1).clamp(4, 6)).collect();
         let from = self.vocabulary.partition_point(|w| w.as_ref() < stem.as_str());
-        let alike = self.vocabulary[from..].iter().take_while(|w| w.starts_with(stem.as_str()));
+        let alike = self.vocabulary[from..]
+            .iter()
+            .take_while(|w| w.starts_with(stem.as_str()));
         for other in alike.filter(|w| w.chars().count().abs_diff(letters) <= 4).take(8) {
             raise(query, other.to_string(), weight * 0.55);
         }
@@ -180,9 +199,14 @@ impl Index {
     fn raise_covered_names(&self, query: &HashMap<String, f32>, scores: &mut HashMap<u32, f64>) {
         let best = scores.values().copied().fold(0.0, f64::max);
         for (&id, score) in scores.iter_mut() {
-            let Some(table) = self.tables.get(id as usize) else { continue };
+            let Some(table) = self.tables.get(id as usize) else {
+                continue;
+            };
             let words = identifier_words(&table.reference.table);
-            let covered = words.iter().filter(|w| query.get(w.as_str()).is_some_and(|q| *q >= 0.5)).count();
+            let covered = words
+                .iter()
+                .filter(|w| query.get(w.as_str()).is_some_and(|q| *q >= 0.5))
+                .count();
             if !words.is_empty() {
                 *score += best * 0.25 * (covered as f64 / words.len() as f64).powi(2);
             }
@@ -207,7 +231,11 @@ fn raise(query: &mut HashMap<String, f32>, word: String, weight: f32) {
 fn add(weights: &mut HashMap<String, f32>, word: String, weight: f32) {
     let entry = weights.entry(word).or_insert(0.0);
     // Being there twice counts a little more than once.
-    *entry = if *entry == 0.0 { weight } else { entry.max(weight) + weight.min(*entry) * 0.1 };
+    *entry = if *entry == 0.0 {
+        weight
+    } else {
+        entry.max(weight) + weight.min(*entry) * 0.1
+    };
 }
 
 fn weigh_table(table: &TableSchema, weights: &mut HashMap<String, f32>) {
@@ -269,7 +297,11 @@ mod tests {
     use crate::schema::{DataType, ForeignKey, Mode, TableKind};
 
     fn table(name: &str, columns: &[&str], keys: &[&str]) -> TableSchema {
-        let reference = |t: &str| TableReference { project: String::new(), dataset: "shop".into(), table: t.into() };
+        let reference = |t: &str| TableReference {
+            project: String::new(),
+            dataset: "shop".into(),
+            table: t.into(),
+        };
         let column = |n: &&str| Column {
             name: (*n).to_owned(),
             data_type: DataType::String,
@@ -283,7 +315,13 @@ mod tests {
             description: String::new(),
             columns: columns.iter().map(column).collect(),
             primary_key: Vec::new(),
-            foreign_keys: keys.iter().map(|k| ForeignKey { table: reference(k), columns: Vec::new() }).collect(),
+            foreign_keys: keys
+                .iter()
+                .map(|k| ForeignKey {
+                    table: reference(k),
+                    columns: Vec::new(),
+                })
+                .collect(),
             partitioning: None,
             clustering: Vec::new(),
             num_rows: None,
@@ -294,8 +332,16 @@ mod tests {
     fn shop() -> CatalogSnapshot {
         let tables = [
             table("customers", &["customer_id", "firstName", "country"], &[]),
-            table("orders", &["order_id", "customer_id", "ordered_at"], &["customers"]),
-            table("order_items", &["order_id", "product_id", "unit_price"], &["orders", "products"]),
+            table(
+                "orders",
+                &["order_id", "customer_id", "ordered_at"],
+                &["customers"],
+            ),
+            table(
+                "order_items",
+                &["order_id", "product_id", "unit_price"],
+                &["orders", "products"],
+            ),
             table("products", &["product_id", "category"], &[]),
             table("page_views", &["url", "viewed_at"], &[]),
         ];
@@ -304,14 +350,20 @@ mod tests {
 
     fn names(question: &str) -> Vec<String> {
         let snapshot = shop();
-        rank(question, None, &snapshot).iter().map(|r| r.table.reference.table.clone()).collect()
+        rank(question, None, &snapshot)
+            .iter()
+            .map(|r| r.table.reference.table.clone())
+            .collect()
     }
 
     #[test]
     fn words_of_names_decide() {
         assert_eq!(names("how many customers per country?")[0], "customers");
         assert_eq!(names("viewing of pages")[0], "page_views");
-        assert_eq!(names("average unit price by category")[..2], ["order_items", "products"]);
+        assert_eq!(
+            names("average unit price by category")[..2],
+            ["order_items", "products"]
+        );
         assert_eq!(names("first name of each customer")[0], "customers");
     }
 

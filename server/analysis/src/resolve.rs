@@ -91,7 +91,10 @@ pub struct Output {
 
 impl Output {
     fn open() -> Self {
-        Self { open: true, ..Self::default() }
+        Self {
+            open: true,
+            ..Self::default()
+        }
     }
 
     /// The type of a row where the query stands as `ARRAY(…)` or as a value.

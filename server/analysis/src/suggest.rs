@@ -15,7 +15,9 @@ pub fn nearest<'n>(wrong: &str, candidates: impl IntoIterator<Item = &'n str>) -
     let mut best: Option<(u32, &str)> = None;
     let mut second = u32::MAX;
     for candidate in candidates {
-        let Some(cost) = cost(&lower, candidate) else { continue };
+        let Some(cost) = cost(&lower, candidate) else {
+            continue;
+        };
         match best {
             Some((b, name)) if cost >= b => {
                 if name != candidate {
@@ -28,7 +30,10 @@ pub fn nearest<'n>(wrong: &str, candidates: impl IntoIterator<Item = &'n str>) -
             }
         }
     }
-    best.map(|(cost, name)| Nearest { name, sure: cost < second })
+    best.map(|(cost, name)| Nearest {
+        name,
+        sure: cost < second,
+    })
 }
 
 /// How far two names are apart; none where they are too far. Edits count 10 each; shared words are cheaper than many
@@ -62,7 +67,10 @@ fn shared_words(a: &str, b: &str) -> Option<u32> {
         return Some(5);
     }
     let words = |s: &str| -> Vec<String> {
-        s.split('_').filter(|w| !w.is_empty()).map(|w| w.strip_suffix('s').unwrap_or(w).to_owned()).collect()
+        s.split('_')
+            .filter(|w| !w.is_empty())
+            .map(|w| w.strip_suffix('s').unwrap_or(w).to_owned())
+            .collect()
     };
     let (a, b) = (words(a), words(b));
     let (short, long) = if a.len() <= b.len() { (&a, &b) } else { (&b, &a) };
@@ -83,8 +91,14 @@ mod tests {
     #[test]
     fn typos_and_words() {
         assert_eq!(near("gendre", &["gender", "country"]), Some(("gender", true)));
-        assert_eq!(near("singer_ids", &["singer_id", "stadium_id"]), Some(("singer_id", true)));
-        assert_eq!(near("name", &["first_name", "last_name"]), Some(("first_name", false)));
+        assert_eq!(
+            near("singer_ids", &["singer_id", "stadium_id"]),
+            Some(("singer_id", true))
+        );
+        assert_eq!(
+            near("name", &["first_name", "last_name"]),
+            Some(("first_name", false))
+        );
         assert_eq!(near("customer_name", &["name", "city"]), Some(("name", true)));
         assert_eq!(near("createdat", &["created_at"]), Some(("created_at", true)));
         assert_eq!(near("xyz", &["gender"]), None);

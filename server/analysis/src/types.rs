@@ -33,7 +33,11 @@ impl Field {
     /// A field without description.
     #[must_use]
     pub fn new(name: &str, data_type: Type) -> Self {
-        Self { name: name.into(), data_type, description: Arc::from("") }
+        Self {
+            name: name.into(),
+            data_type,
+            description: Arc::from(""),
+        }
     }
 
     /// Whether it has this name, in any case.
@@ -48,7 +52,9 @@ impl Type {
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         match DataType::from_name(name) {
-            DataType::Other(other) if other.eq_ignore_ascii_case("RANGE") => Self::Scalar(DataType::Other("RANGE".to_owned())),
+            DataType::Other(other) if other.eq_ignore_ascii_case("RANGE") => {
+                Self::Scalar(DataType::Other("RANGE".to_owned()))
+            }
             DataType::Other(other) => match other.to_ascii_uppercase().as_str() {
                 "INT" | "SMALLINT" | "BIGINT" | "TINYINT" | "BYTEINT" => Self::Scalar(DataType::Int64),
                 "DECIMAL" => Self::Scalar(DataType::Numeric),
@@ -68,8 +74,11 @@ impl Type {
             Self::Scalar(t) => t.sql_name().to_owned(),
             Self::Array(element) => format!("ARRAY<{}>", element.sql()),
             Self::Struct(fields) => {
-                let shown: Vec<String> =
-                    fields.iter().take(8).map(|f| format!("{} {}", f.name, f.data_type.sql()).trim().to_owned()).collect();
+                let shown: Vec<String> = fields
+                    .iter()
+                    .take(8)
+                    .map(|f| format!("{} {}", f.name, f.data_type.sql()).trim().to_owned())
+                    .collect();
                 let more = if fields.len() > 8 { ", …" } else { "" };
                 format!("STRUCT<{}{more}>", shown.join(", "))
             }
@@ -105,6 +114,14 @@ fn field(column: &Column) -> Field {
         DataType::Other(name) if !name.to_ascii_uppercase().starts_with("RANGE") => Type::Unknown,
         other => Type::Scalar(other.clone()),
     };
-    let data_type = if column.mode == Mode::Repeated { Type::Array(Arc::new(one)) } else { one };
-    Field { name: column.name.as_str().into(), data_type, description: column.description.as_str().into() }
+    let data_type = if column.mode == Mode::Repeated {
+        Type::Array(Arc::new(one))
+    } else {
+        one
+    };
+    Field {
+        name: column.name.as_str().into(),
+        data_type,
+        description: column.description.as_str().into(),
+    }
 }

@@ -13,7 +13,9 @@ pub fn not_allowed(range: Range<usize>, name: &str, clause: &str) -> Diagnostic 
         format!("the aggregate function `{name}` is not allowed in {clause}"),
     );
     if clause == "WHERE" {
-        diagnostic.notes.push("a condition on groups belongs in HAVING".to_owned());
+        diagnostic
+            .notes
+            .push("a condition on groups belongs in HAVING".to_owned());
     }
     diagnostic
 }
@@ -27,7 +29,9 @@ pub fn window_not_allowed(range: Range<usize>, name: &str, clause: &str) -> Diag
         format!("the window function `{name}` is not allowed in {clause}"),
     );
     if clause == "WHERE" {
-        diagnostic.notes.push("a condition on a window function belongs in QUALIFY".to_owned());
+        diagnostic
+            .notes
+            .push("a condition on a window function belongs in QUALIFY".to_owned());
     }
     diagnostic
 }
@@ -40,6 +44,8 @@ pub fn nested(range: Range<usize>, name: &str) -> Diagnostic {
         range,
         format!("the aggregate function `{name}` stands inside another aggregate"),
     );
-    diagnostic.notes.push("aggregate in a subquery first, or give the outer one an OVER clause".to_owned());
+    diagnostic
+        .notes
+        .push("aggregate in a subquery first, or give the outer one an OVER clause".to_owned());
     diagnostic
 }

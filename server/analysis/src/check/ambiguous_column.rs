@@ -9,7 +9,11 @@ use crate::schema::quote_name;
 #[must_use]
 pub fn diagnostic(range: Range<usize>, name: &str, relations: &[&str]) -> Diagnostic {
     let listed: Vec<String> = relations.iter().map(|r| format!("`{r}`")).collect();
-    let place = if listed.is_empty() { "several relations".to_owned() } else { listed.join(" and ") };
+    let place = if listed.is_empty() {
+        "several relations".to_owned()
+    } else {
+        listed.join(" and ")
+    };
     let mut diagnostic = Diagnostic::error(
         Code::AmbiguousColumn,
         range.clone(),

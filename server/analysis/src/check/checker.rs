@@ -50,7 +50,10 @@ impl Checker {
 
 fn source<'t>(text: &'t str, split: &Split, piece: &Piece) -> (usize, &'t str) {
     let first = split.tokens.get(piece.tokens.start).map_or(0, |t| t.start);
-    let last = split.tokens.get(piece.tokens.end.saturating_sub(1)).map_or(first, |t| t.end);
+    let last = split
+        .tokens
+        .get(piece.tokens.end.saturating_sub(1))
+        .map_or(first, |t| t.end);
     (first, text.get(first..last).unwrap_or_default())
 }
 

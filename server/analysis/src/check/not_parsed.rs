@@ -17,7 +17,11 @@ pub fn diagnostic(text: &str, tokens: &[Token], kind: PieceKind, error: &SyntaxE
     if !worth {
         return None;
     }
-    let message = if error.limit { error.message.clone() } else { format!("could not be parsed: {}", error.message) };
+    let message = if error.limit {
+        error.message.clone()
+    } else {
+        format!("could not be parsed: {}", error.message)
+    };
     Some(Diagnostic {
         code: Code::NotParsed,
         severity: Severity::Hint,

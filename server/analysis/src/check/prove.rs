@@ -46,7 +46,10 @@ pub fn prove(sql: &str, snapshot: &CatalogSnapshot) -> Proof {
     }
     proof.diagnostics = check_tokens(sql, tokens, piece.kind, snapshot, &file);
     let (reasons, tables) = parse_with(sql, tokens, PieceKind::Statement, |parsed| match &parsed.error {
-        Some(error) => (vec![format!("it could not be parsed: {}", error.message)], Vec::new()),
+        Some(error) => (
+            vec![format!("it could not be parsed: {}", error.message)],
+            Vec::new(),
+        ),
         None => {
             let resolution = resolution(sql, parsed, snapshot, &file);
             (resolution.unproved, resolution.tables)
@@ -55,7 +58,10 @@ pub fn prove(sql: &str, snapshot: &CatalogSnapshot) -> Proof {
     proof.reasons.extend(reasons);
     proof.tables = tables;
     proof.diagnostics.sort_by_key(|d| (d.range.start, d.range.end));
-    let clean = proof.diagnostics.iter().all(|d| d.severity > Severity::Information);
+    let clean = proof
+        .diagnostics
+        .iter()
+        .all(|d| d.severity > Severity::Information);
     proof.proved = clean && proof.reasons.is_empty();
     proof
 }

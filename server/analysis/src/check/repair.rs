@@ -32,15 +32,24 @@ pub fn repair(sql: &str, snapshot: &CatalogSnapshot) -> Option<String> {
 }
 
 fn faults(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    found.into_iter().filter(|d| d.severity <= Severity::Information).collect()
+    found
+        .into_iter()
+        .filter(|d| d.severity <= Severity::Information)
+        .collect()
 }
 
 /// One preferred fix of each finding, those that overlap an earlier one left out.
 fn preferred(findings: &[Diagnostic]) -> Vec<(Range<usize>, String)> {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for finding in findings {
-        let Some(fix) = finding.fixes.iter().find(|f| f.preferred) else { continue };
-        let free = fix.edits.iter().all(|(new, _)| edits.iter().all(|(r, _)| new.end <= r.start || new.start >= r.end));
+        let Some(fix) = finding.fixes.iter().find(|f| f.preferred) else {
+            continue;
+        };
+        let free = fix.edits.iter().all(|(new, _)| {
+            edits
+                .iter()
+                .all(|(r, _)| new.end <= r.start || new.start >= r.end)
+        });
         if free {
             edits.extend(fix.edits.iter().cloned());
         }

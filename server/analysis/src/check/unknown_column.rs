@@ -26,9 +26,12 @@ pub struct Visible<'v> {
 pub fn diagnostic(range: Range<usize>, name: &str, candidates: &[String], blind: bool) -> Diagnostic {
     let found = nearest(name, candidates.iter().map(String::as_str));
     let message = format!("there is no column `{name}` here");
-    let mut diagnostic = Diagnostic::error(Code::UnknownColumn, range.clone(), message).suggesting(range, found);
+    let mut diagnostic =
+        Diagnostic::error(Code::UnknownColumn, range.clone(), message).suggesting(range, found);
     if blind {
-        diagnostic.notes.push("the query has no FROM clause that could give it columns".to_owned());
+        diagnostic
+            .notes
+            .push("the query has no FROM clause that could give it columns".to_owned());
     }
     diagnostic
 }
@@ -44,9 +47,15 @@ pub fn in_relation(
 ) -> Diagnostic {
     let scalar = relation.value.as_ref().filter(|v| !matches!(v, Type::Struct(_)));
     let message = match (&relation.source, scalar) {
-        (_, Some(value)) => format!("`{alias}` is a value of type {}, without a column `{name}`", value.sql()),
+        (_, Some(value)) => format!(
+            "`{alias}` is a value of type {}, without a column `{name}`",
+            value.sql()
+        ),
         (Source::Table { reference, .. }, _) if !reference.table.eq_ignore_ascii_case(alias) => {
-            format!("`{alias}` (`{}.{}`) has no column `{name}`", reference.dataset, reference.table)
+            format!(
+                "`{alias}` (`{}.{}`) has no column `{name}`",
+                reference.dataset, reference.table
+            )
         }
         _ => format!("`{alias}` has no column `{name}`"),
     };
@@ -93,14 +102,24 @@ pub fn unknown_qualifier(
     let message = format!("there is no table, alias or column `{name}` here");
     let mut diagnostic = Diagnostic::error(Code::UnknownQualifier, range.clone(), message);
     if let Some((table, alias)) = visible.tables.iter().find(|(t, _)| t.eq_ignore_ascii_case(name)) {
-        diagnostic.message.push_str(&format!("; the table `{table}` is called `{alias}` here"));
+        diagnostic
+            .message
+            .push_str(&format!("; the table `{table}` is called `{alias}` here"));
         diagnostic.fixes.push(replace(&range, alias, true));
         return diagnostic;
     }
-    if let Some((table, alias)) = visible.tables.iter().find(|(t, _)| t.eq_ignore_ascii_case(column)) {
+    if let Some((table, alias)) = visible
+        .tables
+        .iter()
+        .find(|(t, _)| t.eq_ignore_ascii_case(column))
+    {
         // `dataset.table.column`
-        diagnostic.message.push_str(&format!("; the table `{table}` is called `{alias}` here"));
-        diagnostic.fixes.push(replace(&(range.start..column_range.end), alias, true));
+        diagnostic
+            .message
+            .push_str(&format!("; the table `{table}` is called `{alias}` here"));
+        diagnostic
+            .fixes
+            .push(replace(&(range.start..column_range.end), alias, true));
         return diagnostic;
     }
     let names = visible.aliases.iter().chain(visible.columns).copied();
@@ -110,19 +129,30 @@ pub fn unknown_qualifier(
         return diagnostic.suggesting(range, Some(found));
     }
     if let [only] = visible.having {
-        diagnostic.message.push_str(&format!("; `{only}` has a column `{column}`"));
+        diagnostic
+            .message
+            .push_str(&format!("; `{only}` has a column `{column}`"));
         diagnostic.fixes.push(replace(&range, only, true));
     }
     diagnostic
 }
 
 fn replace(range: &Range<usize>, name: &str, preferred: bool) -> Fix {
-    Fix { title: format!("Change to `{name}`"), edits: vec![(range.clone(), quote_name(name))], preferred }
+    Fix {
+        title: format!("Change to `{name}`"),
+        edits: vec![(range.clone(), quote_name(name))],
+        preferred,
+    }
 }
 
 /// A column of a list (EXCEPT, REPLACE, INSERT, pipe DROP) that is not there.
 #[must_use]
-pub fn in_list<'n>(range: Range<usize>, name: &str, clause: &str, names: impl Iterator<Item = &'n str>) -> Diagnostic {
+pub fn in_list<'n>(
+    range: Range<usize>,
+    name: &str,
+    clause: &str,
+    names: impl Iterator<Item = &'n str>,
+) -> Diagnostic {
     let message = format!("there is no column `{name}` for {clause}");
     Diagnostic::error(Code::UnknownColumn, range.clone(), message).suggesting(range, nearest(name, names))
 }
@@ -139,8 +169,14 @@ pub fn note_select_alias(diagnostic: &mut Diagnostic, aliases: &[&str]) {
     if diagnostic.code != Code::UnknownColumn {
         return;
     }
-    let named = aliases.iter().find(|a| diagnostic.message.starts_with(&format!("there is no column `{a}` here")));
+    let named = aliases.iter().find(|a| {
+        diagnostic
+            .message
+            .starts_with(&format!("there is no column `{a}` here"))
+    });
     if let Some(alias) = named {
-        diagnostic.notes.push(format!("`{alias}` is an alias of the select list, which WHERE does not see"));
+        diagnostic.notes.push(format!(
+            "`{alias}` is an alias of the select list, which WHERE does not see"
+        ));
     }
 }

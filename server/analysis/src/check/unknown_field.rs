@@ -10,11 +10,16 @@ use crate::types::{Field, Type};
 #[must_use]
 pub fn in_struct(range: Range<usize>, name: &str, fields: &[Field]) -> Diagnostic {
     let found = nearest(name, fields.iter().map(|f| &*f.name));
-    let mut diagnostic =
-        Diagnostic::error(Code::UnknownField, range.clone(), format!("the struct has no field `{name}`"))
-            .suggesting(range, found);
+    let mut diagnostic = Diagnostic::error(
+        Code::UnknownField,
+        range.clone(),
+        format!("the struct has no field `{name}`"),
+    )
+    .suggesting(range, found);
     if diagnostic.fixes.is_empty() {
-        diagnostic.notes.push(format!("it is {}", Type::Struct(fields.to_vec().into()).sql()));
+        diagnostic
+            .notes
+            .push(format!("it is {}", Type::Struct(fields.to_vec().into()).sql()));
     }
     diagnostic
 }

@@ -12,18 +12,34 @@ use crate::suggest::nearest;
 /// Families of built-in functions of which all members are known.
 #[must_use]
 pub fn is_family(name: &str) -> bool {
-    ["NET", "HLL_COUNT", "KLL_QUANTILES", "AEAD", "KEYS"].iter().any(|f| f.eq_ignore_ascii_case(name))
+    ["NET", "HLL_COUNT", "KLL_QUANTILES", "AEAD", "KEYS"]
+        .iter()
+        .any(|f| f.eq_ignore_ascii_case(name))
 }
 
 /// There is no function of this name.
 #[must_use]
 pub fn diagnostic(range: Range<usize>, name: &str) -> Diagnostic {
-    let mut diagnostic =
-        Diagnostic::error(Code::UnknownFunction, range.clone(), format!("BigQuery has no function `{name}`"));
+    let mut diagnostic = Diagnostic::error(
+        Code::UnknownFunction,
+        range.clone(),
+        format!("BigQuery has no function `{name}`"),
+    );
     if let Some(other) = functions::foreign(name) {
         diagnostic.message.push_str(&format!("; here it is `{other}`"));
         // Only names whose arguments are the same may simply be exchanged.
-        if matches!(other, "IFNULL" | "LOWER" | "UPPER" | "LENGTH" | "AVG" | "COUNT" | "IF" | "SAFE_CAST" | "REGEXP_CONTAINS") {
+        if matches!(
+            other,
+            "IFNULL"
+                | "LOWER"
+                | "UPPER"
+                | "LENGTH"
+                | "AVG"
+                | "COUNT"
+                | "IF"
+                | "SAFE_CAST"
+                | "REGEXP_CONTAINS"
+        ) {
             diagnostic.fixes.push(Fix {
                 title: format!("Change to {other}"),
                 edits: vec![(range, other.to_owned())],
@@ -33,8 +49,12 @@ pub fn diagnostic(range: Range<usize>, name: &str) -> Diagnostic {
         return diagnostic;
     }
     let names = functions::all().map(|b| b.name).filter(|n| !n.contains('.'));
-    let Some(found) = nearest(name, names) else { return diagnostic };
-    diagnostic.message.push_str(&format!("; did you mean `{}`?", found.name));
+    let Some(found) = nearest(name, names) else {
+        return diagnostic;
+    };
+    diagnostic
+        .message
+        .push_str(&format!("; did you mean `{}`?", found.name));
     diagnostic.fixes.push(Fix {
         title: format!("Change to {}", found.name),
         edits: vec![(range, found.name.to_owned())],
@@ -49,14 +69,25 @@ pub fn in_family(range: Range<usize>, names: &[&str], snapshot: &CatalogSnapshot
     let joined = names.join(".");
     let message = format!("there is no function `{joined}`");
     let diagnostic = Diagnostic::error(Code::UnknownFunction, range.clone(), message);
-    let builtin = functions::all().map(|b| b.name).filter(|n| n.contains('.')).map(str::to_owned);
+    let builtin = functions::all()
+        .map(|b| b.name)
+        .filter(|n| n.contains('.'))
+        .map(str::to_owned);
     let own = snapshot.routines().map(|r| {
-        if names.len() > 2 { r.reference.to_string() } else { format!("{}.{}", r.reference.dataset, r.reference.table) }
+        if names.len() > 2 {
+            r.reference.to_string()
+        } else {
+            format!("{}.{}", r.reference.dataset, r.reference.table)
+        }
     });
     let all: Vec<String> = builtin.chain(own).collect();
-    let Some(found) = nearest(&joined, all.iter().map(String::as_str)) else { return diagnostic };
+    let Some(found) = nearest(&joined, all.iter().map(String::as_str)) else {
+        return diagnostic;
+    };
     let mut diagnostic = diagnostic;
-    diagnostic.message.push_str(&format!("; did you mean `{}`?", found.name));
+    diagnostic
+        .message
+        .push_str(&format!("; did you mean `{}`?", found.name));
     diagnostic.fixes.push(Fix {
         title: format!("Change to {}", found.name),
         edits: vec![(range, found.name.to_owned())],
@@ -72,12 +103,19 @@ pub fn check_arguments(
     range: &Range<usize>,
     report: &mut dyn FnMut(Diagnostic),
 ) {
-    let FunctionArguments::List(list) = &function.args else { return };
-    let plain = list.args.iter().all(|a| matches!(a, FunctionArg::Unnamed(FunctionArgExpr::Expr(_))));
+    let FunctionArguments::List(list) = &function.args else {
+        return;
+    };
+    let plain = list
+        .args
+        .iter()
+        .all(|a| matches!(a, FunctionArg::Unnamed(FunctionArgExpr::Expr(_))));
     if !plain || EXEMPT.contains(&builtin.name) {
         return;
     }
-    let Some((least, most)) = arity(builtin) else { return };
+    let Some((least, most)) = arity(builtin) else {
+        return;
+    };
     let count = list.args.len();
     if count >= least && most.is_none_or(|m| count <= m) {
         return;
@@ -92,7 +130,11 @@ pub fn check_arguments(
         range.clone(),
         format!("`{}` takes {wanted} arguments, not {count}", builtin.name),
     );
-    diagnostic.notes = builtin.signatures.iter().map(|s| format!("{}{}", builtin.name, s.label())).collect();
+    diagnostic.notes = builtin
+        .signatures
+        .iter()
+        .map(|s| format!("{}{}", builtin.name, s.label()))
+        .collect();
     report(diagnostic);
 }
 
@@ -100,7 +142,10 @@ pub fn check_arguments(
 fn arity(builtin: &Builtin) -> Option<(usize, Option<usize>)> {
     let (least, most) = builtin.arity()?;
     let date = ["DATE", "DATETIME", "TIME", "TIMESTAMP"].iter().any(|d| {
-        builtin.name.strip_prefix(d).is_some_and(|rest| matches!(rest, "_ADD" | "_SUB"))
+        builtin
+            .name
+            .strip_prefix(d)
+            .is_some_and(|rest| matches!(rest, "_ADD" | "_SUB"))
     });
     Some(match builtin.name {
         _ if date => (2, Some(2)),
@@ -111,4 +156,12 @@ fn arity(builtin: &Builtin) -> Option<(usize, Option<usize>)> {
 }
 
 /// Functions whose number of arguments says nothing: the list has not all their forms.
-const EXEMPT: &[&str] = &["COUNT", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_DATETIME", "CURRENT_TIMESTAMP", "STRUCT", "ARRAY"];
+const EXEMPT: &[&str] = &[
+    "COUNT",
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_DATETIME",
+    "CURRENT_TIMESTAMP",
+    "STRUCT",
+    "ARRAY",
+];

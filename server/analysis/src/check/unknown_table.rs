@@ -28,13 +28,19 @@ pub fn diagnostic(
         UnknownTable::NoDataset => without_dataset(range, table, snapshot, ctes),
         UnknownTable::InKnownDataset => {
             let dataset = names[names.len() - 2];
-            let tables: Vec<&str> = snapshot.tables_of(dataset).iter().map(|t| t.table.as_str()).collect();
+            let tables: Vec<&str> = snapshot
+                .tables_of(dataset)
+                .iter()
+                .map(|t| t.table.as_str())
+                .collect();
             let message = format!("there is no table `{joined}`");
             let found = nearest(table, tables);
             let mut diagnostic = Diagnostic::error(Code::UnknownTable, range, message);
             match found {
                 Some(found) => {
-                    diagnostic.message.push_str(&format!("; did you mean `{dataset}.{}`?", found.name));
+                    diagnostic
+                        .message
+                        .push_str(&format!("; did you mean `{dataset}.{}`?", found.name));
                     diagnostic.fixes.push(rename(text, last, found.name, found.sure));
                     diagnostic
                 }
@@ -43,24 +49,35 @@ pub fn diagnostic(
         }
         UnknownTable::InKnownProject | UnknownTable::InUnknownProject => {
             let dataset = &parts[parts.len() - 2];
-            let mut diagnostic =
-                Diagnostic::error(Code::UnknownTable, range, format!("there is no table `{joined}` in the catalog"));
+            let mut diagnostic = Diagnostic::error(
+                Code::UnknownTable,
+                range,
+                format!("there is no table `{joined}` in the catalog"),
+            );
             let near: Vec<&str> = snapshot
                 .tables_named(table)
                 .iter()
                 .map(|t| t.dataset.as_str())
                 .collect();
             if let Some(found) = nearest(&dataset.name, near) {
-                diagnostic.message.push_str(&format!("; did you mean `{}.{table}`?", found.name));
-                diagnostic.fixes.push(rename(text, dataset, found.name, found.sure));
+                diagnostic
+                    .message
+                    .push_str(&format!("; did you mean `{}.{table}`?", found.name));
+                diagnostic
+                    .fixes
+                    .push(rename(text, dataset, found.name, found.sure));
                 return diagnostic;
             }
             let datasets: Vec<&str> = snapshot.datasets().collect();
             if let Some(found) = nearest(&dataset.name, datasets) {
-                diagnostic.notes.push(format!("there is a dataset `{}`", found.name));
+                diagnostic
+                    .notes
+                    .push(format!("there is a dataset `{}`", found.name));
             } else if how == UnknownTable::InUnknownProject {
                 diagnostic.severity = Severity::Information;
-                diagnostic.notes.push("the catalog holds nothing of this project".to_owned());
+                diagnostic
+                    .notes
+                    .push("the catalog holds nothing of this project".to_owned());
             }
             elsewhere(diagnostic, snapshot, table)
         }
@@ -145,14 +162,22 @@ fn rename(text: &str, part: &PathPart, name: &str, preferred: bool) -> Fix {
         line.matches('`').count() % 2 == 1
     };
     let new = if inside { name.to_owned() } else { quote_name(name) };
-    Fix { title: format!("Change to `{name}`"), edits: vec![(part.range.clone(), new)], preferred }
+    Fix {
+        title: format!("Change to `{name}`"),
+        edits: vec![(part.range.clone(), new)],
+        preferred,
+    }
 }
 
 /// From the first to the last name, with the quotes around them.
 fn whole(text: &str, start: usize, end: usize) -> std::ops::Range<usize> {
     let before = text.as_bytes().get(start.wrapping_sub(1)) == Some(&b'`');
     let after = text.as_bytes().get(end) == Some(&b'`');
-    if before && after { start - 1..end + 1 } else { start..end }
+    if before && after {
+        start - 1..end + 1
+    } else {
+        start..end
+    }
 }
 
 /// The name differs from the table's in case, which BigQuery minds.
@@ -160,7 +185,10 @@ fn whole(text: &str, start: usize, end: usize) -> std::ops::Range<usize> {
 pub fn other_case(parts: &[PathPart], reference: &TableReference) -> Diagnostic {
     let range = parts.first().map_or(0, |p| p.range.start)..parts.last().map_or(0, |p| p.range.end);
     let written: Vec<&str> = parts.iter().map(|p| p.name.as_str()).collect();
-    let real = [(parts.len().wrapping_sub(2), &reference.dataset), (parts.len().wrapping_sub(1), &reference.table)];
+    let real = [
+        (parts.len().wrapping_sub(2), &reference.dataset),
+        (parts.len().wrapping_sub(1), &reference.table),
+    ];
     let edits = real
         .iter()
         .filter_map(|(i, name)| parts.get(*i).map(|p| (p, *name)))
@@ -170,9 +198,18 @@ pub fn other_case(parts: &[PathPart], reference: &TableReference) -> Diagnostic 
     let mut diagnostic = Diagnostic::error(
         Code::TableCase,
         range,
-        format!("table `{}` is written `{}.{}`: names of tables mind case", written.join("."), reference.dataset, reference.table),
+        format!(
+            "table `{}` is written `{}.{}`: names of tables mind case",
+            written.join("."),
+            reference.dataset,
+            reference.table
+        ),
     );
     diagnostic.severity = Severity::Information;
-    diagnostic.fixes.push(Fix { title: format!("Change to `{}.{}`", reference.dataset, reference.table), edits, preferred: true });
+    diagnostic.fixes.push(Fix {
+        title: format!("Change to `{}.{}`", reference.dataset, reference.table),
+        edits,
+        preferred: true,
+    });
     diagnostic
 }

@@ -13,7 +13,9 @@ pub fn identifier_words(name: &str) -> Vec<String> {
             push(&mut words, &mut word);
         } else {
             let hump = c.is_uppercase()
-                && previous.is_some_and(|p| p.is_lowercase() || (p.is_uppercase() && next.is_some_and(char::is_lowercase)));
+                && previous.is_some_and(|p| {
+                    p.is_lowercase() || (p.is_uppercase() && next.is_some_and(char::is_lowercase))
+                });
             let kind = previous.is_some_and(|p| p.is_alphanumeric() && p.is_numeric() != c.is_numeric());
             if hump || kind {
                 push(&mut words, &mut word);
@@ -54,7 +56,11 @@ pub fn text_words(text: &str) -> Vec<String> {
 /// A name without its marks, in lower case, stemmed: `first_name` is `firstname`.
 #[must_use]
 pub fn squeezed(name: &str) -> String {
-    let letters: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let letters: String = name
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect();
     stem(&letters)
 }
 
@@ -69,7 +75,11 @@ fn stem(word: &str) -> String {
         return format!("{s}y");
     } else if word.ends_with("ss") || word.ends_with("us") || word.ends_with("is") {
         word
-    } else if let Some(s) = cut("ches", 2).or_else(|| cut("shes", 2)).or_else(|| cut("xes", 2)).or_else(|| cut("sses", 2)) {
+    } else if let Some(s) = cut("ches", 2)
+        .or_else(|| cut("shes", 2))
+        .or_else(|| cut("xes", 2))
+        .or_else(|| cut("sses", 2))
+    {
         &word[..s.len() + word.len() - s.len() - 2]
     } else if let Some(s) = cut("s", 3) {
         s
@@ -85,18 +95,22 @@ fn stem(word: &str) -> String {
         && bytes[base.len() - 1] == bytes[base.len() - 2]
         && !matches!(bytes[base.len() - 1], b's' | b'l');
     let base = if doubled { &base[..base.len() - 1] } else { base };
-    base.strip_suffix('e').filter(|s| s.len() >= 4).unwrap_or(base).to_owned()
+    base.strip_suffix('e')
+        .filter(|s| s.len() >= 4)
+        .unwrap_or(base)
+        .to_owned()
 }
 
 /// Sorted.
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "after", "all", "also", "among", "an", "and", "any", "are", "as", "at", "be", "been", "before", "below",
-    "between", "both", "but", "by", "can", "could", "did", "display", "do", "does", "each", "either", "every", "find",
-    "for", "from", "get", "give", "given", "had", "has", "have", "having", "how", "i", "if", "in", "into", "is", "it",
-    "its", "least", "list", "many", "me", "more", "most", "much", "my", "no", "not", "of", "on", "one", "only", "or",
-    "order", "other", "our", "out", "over", "per", "please", "return", "show", "so", "some", "such", "than", "that", "the",
-    "their", "them", "then", "there", "these", "they", "this", "those", "to", "under", "use", "using", "want", "was", "we",
-    "were", "what", "when", "where", "which", "who", "whose", "will", "with", "without", "would", "you", "your",
+    "a", "about", "after", "all", "also", "among", "an", "and", "any", "are", "as", "at", "be", "been",
+    "before", "below", "between", "both", "but", "by", "can", "could", "did", "display", "do", "does",
+    "each", "either", "every", "find", "for", "from", "get", "give", "given", "had", "has", "have", "having",
+    "how", "i", "if", "in", "into", "is", "it", "its", "least", "list", "many", "me", "more", "most", "much",
+    "my", "no", "not", "of", "on", "one", "only", "or", "order", "other", "our", "out", "over", "per",
+    "please", "return", "show", "so", "some", "such", "than", "that", "the", "their", "them", "then",
+    "there", "these", "they", "this", "those", "to", "under", "use", "using", "want", "was", "we", "were",
+    "what", "when", "where", "which", "who", "whose", "will", "with", "without", "would", "you", "your",
 ];
 
 #[cfg(test)]
@@ -114,8 +128,15 @@ mod tests {
     #[test]
     fn stems_agree() {
         for (a, b) in [
-            ("countries", "country"), ("prices", "price"), ("priced", "price"), ("shipping", "shipped"), ("boxes", "box"),
-            ("matches", "match"), ("viewing", "views"), ("classes", "class"), ("cities", "city"),
+            ("countries", "country"),
+            ("prices", "price"),
+            ("priced", "price"),
+            ("shipping", "shipped"),
+            ("boxes", "box"),
+            ("matches", "match"),
+            ("viewing", "views"),
+            ("classes", "class"),
+            ("cities", "city"),
         ] {
             assert_eq!(stem(a), stem(b), "{a} {b}");
         }

@@ -24,7 +24,8 @@ impl Resolver<'_> {
     /// Reports aggregates of aggregates.
     pub(super) fn aggregates(&mut self, select: &Select, _scope: &Scope<'_>, _order_by: Option<&OrderBy>) {
         for item in &select.projection {
-            let (sqlparser::ast::SelectItem::UnnamedExpr(expr) | sqlparser::ast::SelectItem::ExprWithAlias { expr, .. }) = item
+            let (sqlparser::ast::SelectItem::UnnamedExpr(expr)
+            | sqlparser::ast::SelectItem::ExprWithAlias { expr, .. }) = item
             else {
                 continue;
             };
@@ -49,7 +50,11 @@ struct Call {
 
 /// Such calls in an expression, not those in its queries.
 fn calls(expr: &Expr) -> Vec<Call> {
-    let mut finder = Finder { depth: 0, aggregates: 0, found: Vec::new() };
+    let mut finder = Finder {
+        depth: 0,
+        aggregates: 0,
+        found: Vec::new(),
+    };
     let _ = expr.visit(&mut finder);
     finder.found
 }
@@ -62,11 +67,14 @@ struct Finder {
 
 impl Finder {
     fn classify(function: &Function) -> Option<(String, bool, bool)> {
-        let [part] = function.name.0.as_slice() else { return None };
+        let [part] = function.name.0.as_slice() else {
+            return None;
+        };
         let name = part.as_ident()?.value.to_ascii_uppercase();
         let builtin = functions::builtin(&name)?;
         let windowed = function.over.is_some();
-        let aggregate = builtin.kind == FunctionKind::Aggregate || matches!(name.as_str(), "MAX_BY" | "MIN_BY");
+        let aggregate =
+            builtin.kind == FunctionKind::Aggregate || matches!(name.as_str(), "MAX_BY" | "MIN_BY");
         (aggregate || windowed).then_some((name, aggregate, windowed))
     }
 }
@@ -89,8 +97,19 @@ impl Visitor for Finder {
             && let Expr::Function(function) = expr
             && let Some((name, aggregate, windowed)) = Self::classify(function)
         {
-            let range = function.name.0.first().and_then(|p| p.as_ident()).map_or(0..0, range_of);
-            self.found.push(Call { range, name, aggregate, windowed, inside_aggregate: self.aggregates > 0 });
+            let range = function
+                .name
+                .0
+                .first()
+                .and_then(|p| p.as_ident())
+                .map_or(0..0, range_of);
+            self.found.push(Call {
+                range,
+                name,
+                aggregate,
+                windowed,
+                inside_aggregate: self.aggregates > 0,
+            });
             if aggregate && !windowed {
                 self.aggregates += 1;
             }

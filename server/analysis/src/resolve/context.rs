@@ -53,7 +53,9 @@ struct Reader<'t> {
 
 impl Reader<'_> {
     fn is(&self, at: usize, words: &[&str]) -> bool {
-        self.code.get(at).is_some_and(|t| words.iter().any(|w| t.is_word(self.text, w)))
+        self.code
+            .get(at)
+            .is_some_and(|t| words.iter().any(|w| t.is_word(self.text, w)))
     }
 
     fn symbol(&self, at: usize, symbol: &str) -> bool {
@@ -84,15 +86,22 @@ impl Reader<'_> {
             let exists = if self.is(at + 2, &["IF"]) { 4 } else { 2 };
             context.tables.extend(self.path(at + exists).map(|(p, _)| p));
         } else if is("RENAME") && self.is(at + 1, &["TO"]) {
-            context.tables.extend(self.path(at + 2).map(|(p, _)| p.rsplit('.').next().unwrap_or_default().to_owned()));
+            context.tables.extend(
+                self.path(at + 2)
+                    .map(|(p, _)| p.rsplit('.').next().unwrap_or_default().to_owned()),
+            );
         } else if is("LOAD") && self.is(at + 1, &["DATA"]) {
             let table = (at + 2..at + 6).find(|&i| self.is(i, &["INTO", "OVERWRITE"]));
-            context.tables.extend(table.and_then(|i| self.path(i + 1)).map(|(p, _)| p));
+            context
+                .tables
+                .extend(table.and_then(|i| self.path(i + 1)).map(|(p, _)| p));
         }
     }
 
     fn create(&self, at: usize, context: &mut FileContext) {
-        let Some(kind) = (at + 1..at + 8).find(|&i| self.is(i, &["TABLE", "VIEW", "FUNCTION", "PROCEDURE", "MODEL"])) else {
+        let Some(kind) =
+            (at + 1..at + 8).find(|&i| self.is(i, &["TABLE", "VIEW", "FUNCTION", "PROCEDURE", "MODEL"]))
+        else {
             return;
         };
         let between = &self.code[at + 1..kind.min(self.code.len())];
@@ -104,9 +113,13 @@ impl Reader<'_> {
         if self.is(name, &["IF"]) {
             name += 3;
         }
-        let Some((path, after)) = self.path(name) else { return };
+        let Some((path, after)) = self.path(name) else {
+            return;
+        };
         if table_function || self.is(kind, &["FUNCTION"]) {
-            context.functions.insert(path.rsplit('.').next().unwrap_or_default().to_owned());
+            context
+                .functions
+                .insert(path.rsplit('.').next().unwrap_or_default().to_owned());
         } else if self.is(kind, &["PROCEDURE"]) {
             self.arguments(after, context);
         } else {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Visit,
-    Visitor,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    Query, Visit, Visitor,
 };
 
 use super::scope::{Found, Scope, Source};
@@ -19,14 +19,23 @@ use crate::types::{Field, Type};
 impl Resolver<'_> {
     /// Resolves all names of an expression, also those of queries in it.
     pub(super) fn expression(&mut self, expr: &Expr, scope: &Scope<'_>) {
-        let mut walker = Walker { resolver: self, scope, depth: 0, skip: HashSet::new(), locals: Vec::new() };
+        let mut walker = Walker {
+            resolver: self,
+            scope,
+            depth: 0,
+            skip: HashSet::new(),
+            locals: Vec::new(),
+        };
         let _ = expr.visit(&mut walker);
     }
 
     /// [`Resolver::expression`] of a function's argument.
     pub(super) fn function_argument(&mut self, argument: &FunctionArg, scope: &Scope<'_>) {
-        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. } =
-            argument
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+        | FunctionArg::Named {
+            arg: FunctionArgExpr::Expr(expr),
+            ..
+        } = argument
         {
             self.expression(expr, scope);
         }
@@ -34,7 +43,9 @@ impl Resolver<'_> {
 
     /// The type of a dotted path of names; reports what of it is not there.
     pub(super) fn path(&mut self, idents: &[Ident], scope: &Scope<'_>) -> Type {
-        let [first, rest @ ..] = idents else { return Type::Unknown };
+        let [first, rest @ ..] = idents else {
+            return Type::Unknown;
+        };
         self.capture_at(first, scope);
         if first.value.starts_with('@') || first.value == OBJECT_ARGUMENT {
             return Type::Unknown;
@@ -42,7 +53,10 @@ impl Resolver<'_> {
         match scope.find(&first.value) {
             Found::Range(relation) => {
                 let source = relation.table().cloned();
-                self.used(range_of(first), Meaning::Alias(relation.defined.clone(), source.clone()));
+                self.used(
+                    range_of(first),
+                    Meaning::Alias(relation.defined.clone(), source.clone()),
+                );
                 let Some((second, deeper)) = rest.split_first() else {
                     return relation.value.clone().unwrap_or_else(|| match relation.open {
                         true => Type::Unknown,
@@ -121,7 +135,12 @@ impl Resolver<'_> {
                 if let Type::Struct(fields) = element.as_ref() {
                     self.capture_field(ident, fields);
                 }
-                self.report(unknown_field::in_array(range_of(ident), &ident.value, owner, data_type));
+                self.report(unknown_field::in_array(
+                    range_of(ident),
+                    &ident.value,
+                    owner,
+                    data_type,
+                ));
                 Type::Unknown
             }
             Type::Scalar(DataType::Json) => Type::Scalar(DataType::Json),
@@ -136,7 +155,13 @@ impl Resolver<'_> {
         }
     }
 
-    fn missing_in_relation(&mut self, first: &Ident, second: &Ident, relation: &super::Relation, scope: &Scope<'_>) {
+    fn missing_in_relation(
+        &mut self,
+        first: &Ident,
+        second: &Ident,
+        relation: &super::Relation,
+        scope: &Scope<'_>,
+    ) {
         if self.muted > 0 {
             return;
         }
@@ -185,21 +210,40 @@ impl Resolver<'_> {
                     _ => None,
                 })
                 .collect();
-            let columns: Vec<&str> = relations.iter().flat_map(|r| r.columns.iter().map(|f| &*f.name)).collect();
+            let columns: Vec<&str> = relations
+                .iter()
+                .flat_map(|r| r.columns.iter().map(|f| &*f.name))
+                .collect();
             let diagnostic = unknown_column::unknown_qualifier(
                 (&first.value, range_of(first)),
                 (&next.value, range_of(next)),
-                &unknown_column::Visible { aliases: &aliases, having: &having, tables: &tables, columns: &columns },
+                &unknown_column::Visible {
+                    aliases: &aliases,
+                    having: &having,
+                    tables: &tables,
+                    columns: &columns,
+                },
             );
             return self.report(diagnostic);
         }
         let columns = relations.iter().flat_map(|r| {
-            r.columns.iter().map(|f| f.name.to_string()).chain(r.alias.clone())
+            r.columns
+                .iter()
+                .map(|f| f.name.to_string())
+                .chain(r.alias.clone())
         });
         let names = scope.all_names().into_iter().map(|f| f.name.to_string());
-        let candidates: Vec<String> = columns.chain(names).chain(self.file.variables.iter().cloned()).collect();
+        let candidates: Vec<String> = columns
+            .chain(names)
+            .chain(self.file.variables.iter().cloned())
+            .collect();
         let blind = scope.is_blind();
-        self.report(unknown_column::diagnostic(range_of(first), &first.value, &candidates, blind));
+        self.report(unknown_column::diagnostic(
+            range_of(first),
+            &first.value,
+            &candidates,
+            blind,
+        ));
     }
 
     fn capture_at(&mut self, ident: &Ident, scope: &Scope<'_>) {
@@ -220,7 +264,10 @@ impl Resolver<'_> {
         let Some(wanted) = self.capture else { return };
         let range = range_of(ident);
         if self.muted == 0 && range.start <= wanted && wanted <= range.end && range != (0..0) {
-            self.result.captured = Some(Captured { names: fields.to_vec(), ..Captured::default() });
+            self.result.captured = Some(Captured {
+                names: fields.to_vec(),
+                ..Captured::default()
+            });
         }
     }
 
@@ -243,8 +290,24 @@ impl Resolver<'_> {
 
 /// Words that stand where a function expects a date part.
 const DATE_PARTS: &[&str] = &[
-    "MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "DAYOFWEEK", "DAYOFYEAR", "WEEK", "ISOWEEK",
-    "MONTH", "QUARTER", "YEAR", "ISOYEAR", "DATE", "TIME", "DATETIME", "NANOSECOND",
+    "MICROSECOND",
+    "MILLISECOND",
+    "SECOND",
+    "MINUTE",
+    "HOUR",
+    "DAY",
+    "DAYOFWEEK",
+    "DAYOFYEAR",
+    "WEEK",
+    "ISOWEEK",
+    "MONTH",
+    "QUARTER",
+    "YEAR",
+    "ISOYEAR",
+    "DATE",
+    "TIME",
+    "DATETIME",
+    "NANOSECOND",
 ];
 
 /// Functions whose argument of this index is a word, not a value.
@@ -260,9 +323,39 @@ fn word_argument(name: &str, index: usize) -> Option<bool> {
 
 /// Names that are called but are no functions of the list.
 const SPECIAL_CALLS: &[&str] = &[
-    "OFFSET", "SAFE_OFFSET", "ORDINAL", "SAFE_ORDINAL", "KEY", "SAFE_KEY", "ROLLUP", "CUBE", "GROUPING", "UNNEST", "STRUCT",
-    "ARRAY", "INTERVAL", "CAST", "SAFE_CAST", "EXTRACT", "EXISTS", "IF", "COALESCE", "LEFT", "RIGHT", "WITH", "ANY", "ALL",
-    "WEEK", "VALUES", "FLATTEN", "COLLATE", "TYPEOF", "ROW", "NEW", "AGGREGATE", "SOME",
+    "OFFSET",
+    "SAFE_OFFSET",
+    "ORDINAL",
+    "SAFE_ORDINAL",
+    "KEY",
+    "SAFE_KEY",
+    "ROLLUP",
+    "CUBE",
+    "GROUPING",
+    "UNNEST",
+    "STRUCT",
+    "ARRAY",
+    "INTERVAL",
+    "CAST",
+    "SAFE_CAST",
+    "EXTRACT",
+    "EXISTS",
+    "IF",
+    "COALESCE",
+    "LEFT",
+    "RIGHT",
+    "WITH",
+    "ANY",
+    "ALL",
+    "WEEK",
+    "VALUES",
+    "FLATTEN",
+    "COLLATE",
+    "TYPEOF",
+    "ROW",
+    "NEW",
+    "AGGREGATE",
+    "SOME",
 ];
 
 struct Walker<'w, 'r, 's> {
@@ -308,8 +401,12 @@ impl Walker<'_, '_, '_> {
             Expr::CompoundFieldAccess { root, access_chain } => {
                 for access in access_chain {
                     match access {
-                        AccessExpr::Dot(Expr::Identifier(ident)) => drop(self.skip.insert(range_of(ident).start)),
-                        AccessExpr::Dot(Expr::Function(_)) | AccessExpr::Dot(_) | AccessExpr::Subscript(_) => {}
+                        AccessExpr::Dot(Expr::Identifier(ident)) => {
+                            drop(self.skip.insert(range_of(ident).start))
+                        }
+                        AccessExpr::Dot(Expr::Function(_))
+                        | AccessExpr::Dot(_)
+                        | AccessExpr::Subscript(_) => {}
                     }
                 }
                 if !self.is_local(root) {
@@ -323,7 +420,11 @@ impl Walker<'_, '_, '_> {
                 }
             }
             // `x -> f(x)` where the parser sees an operator.
-            Expr::BinaryOp { left, op: BinaryOperator::Arrow, .. } => self.arrow(left),
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Arrow,
+                ..
+            } => self.arrow(left),
             _ => {}
         }
     }
@@ -340,9 +441,9 @@ impl Walker<'_, '_, '_> {
     fn is_local(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Identifier(ident) => self.locals.contains(&ident.value.to_lowercase()),
-            Expr::CompoundIdentifier(idents) => {
-                idents.first().is_some_and(|i| self.locals.contains(&i.value.to_lowercase()))
-            }
+            Expr::CompoundIdentifier(idents) => idents
+                .first()
+                .is_some_and(|i| self.locals.contains(&i.value.to_lowercase())),
             _ => false,
         }
     }
@@ -377,20 +478,25 @@ impl Walker<'_, '_, '_> {
                 self.word(argument, is_date, &name);
             }
         }
-        let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return };
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+            return;
+        };
         let range = range_of(first).start..range_of(last).end;
         self.known(&name, &names, range, function);
     }
 
     /// An argument that is a word: it is no column.
     fn word(&mut self, argument: &FunctionArg, is_date: bool, function: &str) {
-        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { return };
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else {
+            return;
+        };
         let ident = match expr {
             Expr::Identifier(ident) => ident,
             Expr::Function(call) => {
                 // WEEK(MONDAY)
                 if let FunctionArguments::List(list) = &call.args
-                    && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(day)))) = list.args.first()
+                    && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(day)))) =
+                        list.args.first()
                 {
                     self.skip.insert(range_of(day).start);
                 }
@@ -404,7 +510,12 @@ impl Walker<'_, '_, '_> {
             let is_name = !matches!(self.scope.find(&ident.value), Found::Missing | Found::Open)
                 || self.resolver.file.variables.contains(&ident.value.to_lowercase());
             if !is_name {
-                self.resolver.report(date_part::diagnostic(range_of(ident), &ident.value, function, DATE_PARTS));
+                self.resolver.report(date_part::diagnostic(
+                    range_of(ident),
+                    &ident.value,
+                    function,
+                    DATE_PARTS,
+                ));
             }
         }
     }
@@ -428,7 +539,8 @@ impl Walker<'_, '_, '_> {
             }
             let dataset = names[names.len() - 2];
             let snapshot = self.resolver.snapshot;
-            self.resolver.unproved(|| format!("function `{}`", names.join(".")));
+            self.resolver
+                .unproved(|| format!("function `{}`", names.join(".")));
             if snapshot.knows_routines_of(dataset) || unknown_function::is_family(dataset) {
                 let diagnostic = unknown_function::in_family(range, names, snapshot);
                 self.resolver.report(diagnostic);
@@ -436,6 +548,9 @@ impl Walker<'_, '_, '_> {
             return;
         }
         self.resolver.unproved(|| format!("function `{name}`"));
-        self.resolver.report(unknown_function::diagnostic(range, names.first().copied().unwrap_or_default()));
+        self.resolver.report(unknown_function::diagnostic(
+            range,
+            names.first().copied().unwrap_or_default(),
+        ));
     }
 }

@@ -1,9 +1,9 @@
 //! Queries: WITH, SELECT, set operations, ORDER BY, pipes.
 
 use sqlparser::ast::{
-    Expr, GroupByExpr, Ident, LimitClause, NamedWindowExpr, OrderBy, OrderByKind, PipeOperator, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, ValueTableMode,
-    WildcardAdditionalOptions, With,
+    Expr, GroupByExpr, Ident, LimitClause, NamedWindowExpr, OrderBy, OrderByKind, PipeOperator, Query,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned,
+    ValueTableMode, WildcardAdditionalOptions, With,
 };
 
 use super::scope::{Relation, Scope};
@@ -56,7 +56,11 @@ impl Resolver<'_> {
             // Any of them may be named in any other: until it is known, each is open.
             for cte in &with.cte_tables {
                 let name = &cte.alias.name;
-                self.ctes.push(Cte { name: name.value.clone(), defined: range_of(name), output: Output::open() });
+                self.ctes.push(Cte {
+                    name: name.value.clone(),
+                    defined: range_of(name),
+                    output: Output::open(),
+                });
             }
         }
         for (index, cte) in with.cte_tables.iter().enumerate() {
@@ -72,7 +76,11 @@ impl Resolver<'_> {
                 self.ctes[first + index].output = output;
             } else {
                 let output = self.query(&cte.query, parent);
-                self.ctes.push(Cte { name: name.value.clone(), defined: range_of(name), output });
+                self.ctes.push(Cte {
+                    name: name.value.clone(),
+                    defined: range_of(name),
+                    output,
+                });
             }
         }
     }
@@ -81,7 +89,12 @@ impl Resolver<'_> {
         match body {
             SetExpr::Select(select) => self.select(select, parent, None),
             SetExpr::Query(query) => self.query(query, parent),
-            SetExpr::SetOperation { left, right, op, set_quantifier } => {
+            SetExpr::SetOperation {
+                left,
+                right,
+                op,
+                set_quantifier,
+            } => {
                 let left = self.set_expression(left, parent);
                 let right_output = self.set_expression(right, parent);
                 self.set_operation(left, right_output, *op, *set_quantifier, right)
@@ -110,14 +123,21 @@ impl Resolver<'_> {
         quantifier: SetQuantifier,
         place: &SetExpr,
     ) -> Output {
-        let by_name =
-            matches!(quantifier, SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName);
+        let by_name = matches!(
+            quantifier,
+            SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName
+        );
         if by_name {
             return Output { open: true, ..left };
         }
         if !left.open && !right.open && left.columns.len() != right.columns.len() {
             let range = bytes(&place.span()).unwrap_or(0..0);
-            self.report(set_operation::diagnostic(range, op, left.columns.len(), right.columns.len()));
+            self.report(set_operation::diagnostic(
+                range,
+                op,
+                left.columns.len(),
+                right.columns.len(),
+            ));
         }
         let mut columns = left.columns;
         for (column, other) in columns.iter_mut().zip(&right.columns) {
@@ -125,7 +145,11 @@ impl Resolver<'_> {
                 column.data_type = other.data_type.clone();
             }
         }
-        Output { columns, open: left.open, value: left.value }
+        Output {
+            columns,
+            open: left.open,
+            value: left.value,
+        }
     }
 
     fn select(&mut self, select: &Select, parent: Option<&Scope<'_>>, order_by: Option<&OrderBy>) -> Output {
@@ -139,14 +163,23 @@ impl Resolver<'_> {
         }
         let output = self.projection(&select.projection, &scope, select);
         let mut after = Scope::inside(Some(&scope));
-        after.names = output.columns.iter().filter(|f| !f.name.is_empty()).cloned().collect();
+        after.names = output
+            .columns
+            .iter()
+            .filter(|f| !f.name.is_empty())
+            .cloned()
+            .collect();
         self.grouping(&select.group_by, &after);
         if let Some(having) = &select.having {
             self.expression(having, &after);
         }
         for window in &select.named_window {
             if let NamedWindowExpr::WindowSpec(spec) = &window.1 {
-                for expr in spec.partition_by.iter().chain(spec.order_by.iter().map(|o| &o.expr)) {
+                for expr in spec
+                    .partition_by
+                    .iter()
+                    .chain(spec.order_by.iter().map(|o| &o.expr))
+                {
                     self.expression(expr, &after);
                 }
             }
@@ -201,10 +234,17 @@ impl Resolver<'_> {
         }
         match select.value_table_mode {
             Some(ValueTableMode::AsStruct | ValueTableMode::DistinctAsStruct) => {
-                output.value = Some(if output.open { Type::Unknown } else { Type::Struct(output.columns.clone().into()) });
+                output.value = Some(if output.open {
+                    Type::Unknown
+                } else {
+                    Type::Struct(output.columns.clone().into())
+                });
             }
             Some(ValueTableMode::AsValue | ValueTableMode::DistinctAsValue) => {
-                let value = output.columns.first().map_or(Type::Unknown, |f| f.data_type.clone());
+                let value = output
+                    .columns
+                    .first()
+                    .map_or(Type::Unknown, |f| f.data_type.clone());
                 output.open |= value.is_unknown();
                 output.value = Some(value);
             }
@@ -219,12 +259,16 @@ impl Resolver<'_> {
                 self.expression(expr, scope);
                 let name = implicit_name(expr).unwrap_or_default();
                 let data_type = self.infer(expr, scope);
-                output.columns.push(self.named(expr, scope, Field::new(name, data_type)));
+                output
+                    .columns
+                    .push(self.named(expr, scope, Field::new(name, data_type)));
             }
             SelectItem::ExprWithAlias { expr, alias } => {
                 self.expression(expr, scope);
                 let data_type = self.infer(expr, scope);
-                output.columns.push(self.named(expr, scope, Field::new(&alias.value, data_type)));
+                output
+                    .columns
+                    .push(self.named(expr, scope, Field::new(&alias.value, data_type)));
             }
             SelectItem::Wildcard(options) => {
                 let (columns, open) = star(scope);
@@ -251,7 +295,11 @@ impl Resolver<'_> {
         field
     }
 
-    fn qualified_star(&mut self, kind: &SelectItemQualifiedWildcardKind, scope: &Scope<'_>) -> (Vec<Field>, bool) {
+    fn qualified_star(
+        &mut self,
+        kind: &SelectItemQualifiedWildcardKind,
+        scope: &Scope<'_>,
+    ) -> (Vec<Field>, bool) {
         let data_type = match kind {
             SelectItemQualifiedWildcardKind::ObjectName(name) => {
                 let idents: Vec<Ident> = name.0.iter().filter_map(|p| p.as_ident().cloned()).collect();
@@ -299,7 +347,12 @@ impl Resolver<'_> {
                 let known = columns.iter().any(|f| f.is_named(&ident.value));
                 if !known && !open {
                     let names = columns.iter().map(|f| &*f.name);
-                    self.report(unknown_column::in_list(range_of(ident), &ident.value, "SELECT * EXCEPT", names));
+                    self.report(unknown_column::in_list(
+                        range_of(ident),
+                        &ident.value,
+                        "SELECT * EXCEPT",
+                        names,
+                    ));
                 }
                 columns.retain(|f| !f.is_named(&ident.value));
             }
@@ -314,7 +367,12 @@ impl Resolver<'_> {
                     None if open => {}
                     None => {
                         let names = columns.iter().map(|f| &*f.name);
-                        self.report(unknown_column::in_list(range_of(ident), &ident.value, "SELECT * REPLACE", names));
+                        self.report(unknown_column::in_list(
+                            range_of(ident),
+                            &ident.value,
+                            "SELECT * REPLACE",
+                            names,
+                        ));
                     }
                 }
             }
@@ -327,7 +385,8 @@ impl Resolver<'_> {
         let mut scope = Scope::inside(parent);
         // A FROM query's relations stay visible to the operators after it.
         if let SetExpr::Select(select) = query.body.as_ref()
-            && select.projection.is_empty() | matches!(select.flavor, sqlparser::ast::SelectFlavor::FromFirstNoSelect)
+            && select.projection.is_empty()
+                | matches!(select.flavor, sqlparser::ast::SelectFlavor::FromFirstNoSelect)
         {
             self.muted(|r| r.from_clause(&select.from, &mut scope));
         } else {
@@ -337,7 +396,11 @@ impl Resolver<'_> {
             self.pipe(operator, &mut scope);
         }
         let (columns, open) = star(&scope);
-        Output { columns, open, value: None }
+        Output {
+            columns,
+            open,
+            value: None,
+        }
     }
 
     fn pipe(&mut self, operator: &PipeOperator, scope: &mut Scope<'_>) {
@@ -363,12 +426,17 @@ impl Resolver<'_> {
                 }
                 scope.relations.push(derived(output));
             }
-            PipeOperator::Aggregate { full_table_exprs, group_by_expr } => {
+            PipeOperator::Aggregate {
+                full_table_exprs,
+                group_by_expr,
+            } => {
                 let mut output = Output::default();
                 for item in group_by_expr.iter().chain(full_table_exprs) {
                     self.expression(&item.expr.expr, scope);
                     let alias = item.expr.alias.as_ref().map(|a| a.value.as_str());
-                    let name = alias.or_else(|| implicit_name(&item.expr.expr)).unwrap_or_default();
+                    let name = alias
+                        .or_else(|| implicit_name(&item.expr.expr))
+                        .unwrap_or_default();
                     let data_type = self.infer(&item.expr.expr, scope);
                     output.columns.push(Field::new(name, data_type));
                 }
@@ -376,7 +444,14 @@ impl Resolver<'_> {
             }
             PipeOperator::As { alias } => {
                 let (columns, open) = star(scope);
-                replace(scope, Output { columns, open, value: None });
+                replace(
+                    scope,
+                    Output {
+                        columns,
+                        open,
+                        value: None,
+                    },
+                );
                 if let Some(relation) = scope.relations.first_mut() {
                     relation.alias = Some(alias.value.clone());
                     relation.defined = range_of(alias);
@@ -387,7 +462,8 @@ impl Resolver<'_> {
                 self.edit_columns(scope, columns.iter().map(|c| (c, None)), "pipe DROP");
             }
             PipeOperator::Rename { mappings } => {
-                let pairs: Vec<(&Ident, Option<&Ident>)> = mappings.iter().map(|m| (&m.ident, Some(&m.alias))).collect();
+                let pairs: Vec<(&Ident, Option<&Ident>)> =
+                    mappings.iter().map(|m| (&m.ident, Some(&m.alias))).collect();
                 self.edit_columns(scope, pairs.into_iter(), "pipe RENAME");
             }
             PipeOperator::Union { queries, .. }
@@ -397,7 +473,14 @@ impl Resolver<'_> {
                     self.query(query, scope.parent);
                 }
                 let (columns, open) = star(scope);
-                replace(scope, Output { columns, open, value: None });
+                replace(
+                    scope,
+                    Output {
+                        columns,
+                        open,
+                        value: None,
+                    },
+                );
             }
             _ => {
                 self.unproved(|| "the columns after a pipe operator".to_owned());
@@ -424,13 +507,25 @@ impl Resolver<'_> {
                 None if open || scope.open => {}
                 None => {
                     let names = columns.iter().map(|f| &*f.name);
-                    self.report(unknown_column::in_list(range_of(ident), &ident.value, clause, names));
+                    self.report(unknown_column::in_list(
+                        range_of(ident),
+                        &ident.value,
+                        clause,
+                        names,
+                    ));
                 }
             }
         }
         // Range variables stay usable after these.
         let kept: Vec<Relation> = scope.relations.drain(..).filter(|r| r.alias.is_some()).collect();
-        replace(scope, Output { columns, open, value: None });
+        replace(
+            scope,
+            Output {
+                columns,
+                open,
+                value: None,
+            },
+        );
         for mut relation in kept {
             relation.open = true;
             relation.columns = std::sync::Arc::default();
@@ -457,7 +552,10 @@ pub(super) fn star(scope: &Scope<'_>) -> (Vec<Field>, bool) {
         open |= relation.open;
         let value = relation.value.as_ref().filter(|v| !matches!(v, Type::Struct(_)));
         if let Some(value) = value {
-            columns.push(Field::new(relation.alias.as_deref().unwrap_or_default(), value.clone()));
+            columns.push(Field::new(
+                relation.alias.as_deref().unwrap_or_default(),
+                value.clone(),
+            ));
         }
         for field in relation.columns.iter() {
             let merged = scope.merged.contains(&field.name.to_lowercase());

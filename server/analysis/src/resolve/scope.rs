@@ -117,7 +117,10 @@ impl<'p> Scope<'p> {
     /// An empty scope inside another.
     #[must_use]
     pub fn inside(parent: Option<&'p Scope<'p>>) -> Self {
-        Self { parent, ..Self::default() }
+        Self {
+            parent,
+            ..Self::default()
+        }
     }
 
     /// Whether nothing is visible here, also around.
@@ -147,8 +150,11 @@ impl<'p> Scope<'p> {
         if let Some(relation) = self.relations.iter().find(aliased) {
             return Found::Range(relation);
         }
-        let having: Vec<(&Field, &Relation)> =
-            self.relations.iter().filter_map(|r| r.column(name).map(|f| (f, r))).collect();
+        let having: Vec<(&Field, &Relation)> = self
+            .relations
+            .iter()
+            .filter_map(|r| r.column(name).map(|f| (f, r)))
+            .collect();
         match having.as_slice() {
             [] => {}
             [(field, relation)] => return Found::Column(field, relation),
@@ -169,7 +175,10 @@ impl<'p> Scope<'p> {
     /// The range variable of this name, here or around.
     #[must_use]
     pub fn range_variable(&self, name: &str) -> Option<&Relation> {
-        let here = self.relations.iter().find(|r| r.alias.as_deref().is_some_and(|a| a.eq_ignore_ascii_case(name)));
+        let here = self
+            .relations
+            .iter()
+            .find(|r| r.alias.as_deref().is_some_and(|a| a.eq_ignore_ascii_case(name)));
         here.or_else(|| self.parent.and_then(|p| p.range_variable(name)))
     }
 

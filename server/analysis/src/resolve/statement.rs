@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, CreateFunction, CreateFunctionBody, Delete, Expr, FromTable, Ident, Insert, Merge,
-    MergeAction, MergeInsertKind, MergeUpdateKind, ObjectName, Query, Statement, TableObject, TableWithJoins, Update,
-    UpdateTableFromKind, Visit, Visitor,
+    Assignment, AssignmentTarget, CreateFunction, CreateFunctionBody, Delete, Expr, FromTable, Ident, Insert,
+    Merge, MergeAction, MergeInsertKind, MergeUpdateKind, ObjectName, Query, Statement, TableObject,
+    TableWithJoins, Update, UpdateTableFromKind, Visit, Visitor,
 };
 
 use super::scope::{Relation, Scope};
@@ -47,7 +47,11 @@ impl Resolver<'_> {
     fn queries_in(&mut self, statement: &Statement) {
         let mut scope = Scope::inside(None);
         scope.open = true;
-        let mut walker = Queries { resolver: self, scope: &scope, depth: 0 };
+        let mut walker = Queries {
+            resolver: self,
+            scope: &scope,
+            depth: 0,
+        };
         let _ = statement.visit(&mut walker);
     }
 
@@ -55,7 +59,9 @@ impl Resolver<'_> {
         let mut scope = Scope::inside(None);
         for argument in function.args.iter().flatten() {
             if let Some(name) = &argument.name {
-                scope.names.push(Field::new(&name.value, infer::sql_type(&argument.data_type)));
+                scope
+                    .names
+                    .push(Field::new(&name.value, infer::sql_type(&argument.data_type)));
             }
         }
         match &function.function_body {
@@ -72,13 +78,17 @@ impl Resolver<'_> {
     fn target(&mut self, name: &ObjectName, alias: Option<&Ident>) -> Relation {
         let parts = self.path_parts(name);
         let mut relation = self.table(&parts, None);
-        relation.alias = alias.map(|a| a.value.clone()).or_else(|| parts.last().map(|p| p.name.clone()));
+        relation.alias = alias
+            .map(|a| a.value.clone())
+            .or_else(|| parts.last().map(|p| p.name.clone()));
         relation.defined = alias.map_or(0..0, range_of);
         relation
     }
 
     fn insert(&mut self, insert: &Insert) {
-        let TableObject::TableName(name) = &insert.table else { return };
+        let TableObject::TableName(name) = &insert.table else {
+            return;
+        };
         let target = self.target(name, None);
         for column in &insert.columns {
             self.target_column(column, &target, "INSERT");
@@ -89,7 +99,9 @@ impl Resolver<'_> {
     }
 
     fn target_column(&mut self, column: &ObjectName, target: &Relation, clause: &str) {
-        let Some(ident) = column.0.last().and_then(|p| p.as_ident()) else { return };
+        let Some(ident) = column.0.last().and_then(|p| p.as_ident()) else {
+            return;
+        };
         if column.0.len() > 1 || target.open || target.column(&ident.value).is_some() {
             return;
         }
@@ -97,14 +109,20 @@ impl Resolver<'_> {
             return;
         }
         let names = target.columns.iter().map(|f| &*f.name);
-        self.report(unknown_column::in_list(range_of(ident), &ident.value, clause, names));
+        self.report(unknown_column::in_list(
+            range_of(ident),
+            &ident.value,
+            clause,
+            names,
+        ));
     }
 
     fn update(&mut self, update: &Update) {
         let mut scope = Scope::inside(None);
         self.table_with_joins(&update.table, &mut scope);
         let target = scope.relations.first().cloned().unwrap_or_default();
-        if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) = &update.from {
+        if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) = &update.from
+        {
             self.from_clause(from, &mut scope);
         }
         self.assignments(&update.assignments, &target, &scope);

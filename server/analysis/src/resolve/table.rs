@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Spanned, TableAlias, TableFactor, TableFunctionArgs,
-    TableWithJoins,
+    Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Spanned, TableAlias, TableFactor,
+    TableFunctionArgs, TableWithJoins,
 };
 
 use super::scope::{Found, Relation, Scope, Source};
@@ -60,23 +60,36 @@ impl Resolver<'_> {
     }
 
     fn using(&mut self, column: &ObjectName, scope: &mut Scope<'_>, left: usize) {
-        let Some(ident) = column.0.last().and_then(|p| p.as_ident()) else { return };
+        let Some(ident) = column.0.last().and_then(|p| p.as_ident()) else {
+            return;
+        };
         let (before, after) = scope.relations.split_at(left.min(scope.relations.len()));
         for (relations, side) in [(before, "left"), (after, "right")] {
             let known = relations.iter().all(|r| !r.open) && !relations.is_empty();
-            let has = |r: &Relation| r.column(&ident.value).is_some() || r.pseudo_column(&ident.value).is_some()
-                || (r.value.is_some() && r.alias.as_deref().is_some_and(|a| a.eq_ignore_ascii_case(&ident.value)));
+            let has = |r: &Relation| {
+                r.column(&ident.value).is_some()
+                    || r.pseudo_column(&ident.value).is_some()
+                    || (r.value.is_some()
+                        && r.alias
+                            .as_deref()
+                            .is_some_and(|a| a.eq_ignore_ascii_case(&ident.value)))
+            };
             if relations.iter().any(has) {
                 continue;
             }
             if known && !scope.open {
-                let names: Vec<&str> = relations.iter().flat_map(|r| r.columns.iter().map(|f| &*f.name)).collect();
+                let names: Vec<&str> = relations
+                    .iter()
+                    .flat_map(|r| r.columns.iter().map(|f| &*f.name))
+                    .collect();
                 let diagnostic = unknown_column::in_using(range_of(ident), &ident.value, side, names);
                 if self.muted == 0 {
                     self.result.diagnostics.push(diagnostic);
                 }
             } else if self.muted == 0 {
-                self.result.unproved.push(format!("column `{}` of USING", ident.value));
+                self.result
+                    .unproved
+                    .push(format!("column `{}` of USING", ident.value));
             }
         }
         scope.merged.insert(ident.value.to_lowercase());
@@ -84,8 +97,15 @@ impl Resolver<'_> {
 
     pub(super) fn table_factor(&mut self, factor: &TableFactor, scope: &mut Scope<'_>) {
         match factor {
-            TableFactor::Table { name, alias, args, .. } => self.named_table(name, alias.as_ref(), args.as_ref(), scope),
-            TableFactor::Derived { subquery, alias, lateral, .. } => {
+            TableFactor::Table {
+                name, alias, args, ..
+            } => self.named_table(name, alias.as_ref(), args.as_ref(), scope),
+            TableFactor::Derived {
+                subquery,
+                alias,
+                lateral,
+                ..
+            } => {
                 let output = if *lateral {
                     self.query(subquery, Some(scope))
                 } else {
@@ -93,15 +113,26 @@ impl Resolver<'_> {
                 };
                 scope.relations.push(relation_of(output, alias.as_ref()));
             }
-            TableFactor::UNNEST { alias, array_exprs, with_offset, with_offset_alias, .. } => {
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset,
+                with_offset_alias,
+                ..
+            } => {
                 self.unnest(array_exprs, alias.as_ref(), scope);
                 if *with_offset {
                     let name = with_offset_alias.as_ref().map_or("offset", |a| a.value.as_str());
                     let defined = with_offset_alias.as_ref().map_or(0..0, range_of);
-                    scope.relations.push(value_relation(Some(name), defined, Type::Scalar(DataType::Int64)));
+                    scope
+                        .relations
+                        .push(value_relation(Some(name), defined, Type::Scalar(DataType::Int64)));
                 }
             }
-            TableFactor::NestedJoin { table_with_joins, alias } => match alias {
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias,
+            } => match alias {
                 None => self.table_with_joins(table_with_joins, scope),
                 Some(alias) => {
                     let mut inner = Scope::inside(scope.parent);
@@ -109,7 +140,13 @@ impl Resolver<'_> {
                     scope.relations.push(open_relation(Some(alias)));
                 }
             },
-            TableFactor::Pivot { table, aggregate_functions, value_column, alias, .. } => {
+            TableFactor::Pivot {
+                table,
+                aggregate_functions,
+                value_column,
+                alias,
+                ..
+            } => {
                 let mut inner = Scope::inside(scope.parent);
                 self.table_factor(table, &mut inner);
                 for function in aggregate_functions {
@@ -152,7 +189,12 @@ impl Resolver<'_> {
             return self.table_function(&parts, alias, args, scope);
         }
         let Some(first) = parts.first() else { return };
-        let cte = if parts.len() == 1 { self.cte(&first.name).map(|c| (c.output.clone(), c.defined.clone())) } else { None };
+        let cte = if parts.len() == 1 {
+            self.cte(&first.name)
+                .map(|c| (c.output.clone(), c.defined.clone()))
+        } else {
+            None
+        };
         let relation = if let Some((output, defined)) = cte {
             self.used(first.range.clone(), Meaning::Cte(defined));
             let mut relation = relation_of(output, alias);
@@ -177,18 +219,28 @@ impl Resolver<'_> {
     /// Whether `a.b` in FROM is an array of a relation before it.
     fn is_array_path(&self, first: &PathPart, scope: &Scope<'_>) -> bool {
         scope.range_variable(&first.name).is_some()
-            || (matches!(scope.find(&first.name), Found::Column(..)) && self.snapshot.tables_of(&first.name).is_empty())
+            || (matches!(scope.find(&first.name), Found::Column(..))
+                && self.snapshot.tables_of(&first.name).is_empty())
     }
 
     fn array_path(&mut self, parts: &[PathPart], scope: &Scope<'_>) -> (Type, Option<PathPart>) {
         let idents: Vec<Ident> = parts
             .iter()
-            .map(|p| Ident { value: p.name.clone(), quote_style: None, span: crate::syntax::adapt::span(&p.range) })
+            .map(|p| Ident {
+                value: p.name.clone(),
+                quote_style: None,
+                span: crate::syntax::adapt::span(&p.range),
+            })
             .collect();
         (self.path(&idents, scope), parts.last().cloned())
     }
 
-    fn array_relation(&mut self, data_type: Type, alias: Option<&TableAlias>, last: Option<&PathPart>) -> Relation {
+    fn array_relation(
+        &mut self,
+        data_type: Type,
+        alias: Option<&TableAlias>,
+        last: Option<&PathPart>,
+    ) -> Relation {
         let (name, defined) = match (alias, last) {
             (Some(alias), _) => (Some(alias.name.value.as_str()), range_of(&alias.name)),
             (None, Some(last)) => (Some(last.name.as_str()), last.range.clone()),
@@ -226,7 +278,10 @@ impl Resolver<'_> {
             [Expr::CompoundIdentifier(idents)] => idents.last(),
             _ => None,
         };
-        let last = place.map(|range| PathPart { name: String::new(), range: path_name.map_or(range, range_of) });
+        let last = place.map(|range| PathPart {
+            name: String::new(),
+            range: path_name.map_or(range, range_of),
+        });
         let mut relation = self.array_relation(data_type, alias, last.as_ref());
         if alias.is_none() {
             relation.alias = None;
@@ -245,7 +300,11 @@ impl Resolver<'_> {
             self.function_argument(argument, scope);
         }
         let path: Vec<&str> = parts.iter().map(|p| p.name.as_str()).collect();
-        let columns = self.snapshot.routine(&path).map(|r| r.return_columns.clone()).unwrap_or_default();
+        let columns = self
+            .snapshot
+            .routine(&path)
+            .map(|r| r.return_columns.clone())
+            .unwrap_or_default();
         let mut relation = open_relation(alias);
         if columns.is_empty() {
             self.unproved(|| format!("the columns of the table function `{}`", path.join(".")));
@@ -266,12 +325,17 @@ impl Resolver<'_> {
         let names: Vec<&str> = parts.iter().map(|p| p.name.as_str()).collect();
         let joined = names.join(".");
         let lower = names[names.len().saturating_sub(2)..].join(".").to_lowercase();
-        if names.iter().any(|n| n.eq_ignore_ascii_case("INFORMATION_SCHEMA")) || names.iter().any(|n| n.starts_with("__TABLES")) {
+        if names.iter().any(|n| n.eq_ignore_ascii_case("INFORMATION_SCHEMA"))
+            || names.iter().any(|n| n.starts_with("__TABLES"))
+        {
             self.unproved(|| format!("the columns of `{joined}`"));
             return relation;
         }
         if self.file.tables.contains(&lower)
-            || self.file.tables.contains(&names.last().copied().unwrap_or_default().to_lowercase())
+            || self
+                .file
+                .tables
+                .contains(&names.last().copied().unwrap_or_default().to_lowercase())
             || joined.starts_with('@')
         {
             self.unproved(|| format!("the columns of `{joined}`, which this text makes"));
@@ -282,7 +346,11 @@ impl Resolver<'_> {
             return relation;
         }
         match self.snapshot.find(&names) {
-            TableMatch::Found { table, wildcard, exact } => {
+            TableMatch::Found {
+                table,
+                wildcard,
+                exact,
+            } => {
                 let last = parts.last().map_or(0..0, |p| p.range.clone());
                 if !exact {
                     self.report(unknown_table::other_case(parts, &table.reference));
@@ -292,7 +360,10 @@ impl Resolver<'_> {
                 if relation.open {
                     self.unproved(|| format!("the columns of `{joined}`"));
                 }
-                relation.source = Source::Table { reference: table.reference.clone(), wildcard };
+                relation.source = Source::Table {
+                    reference: table.reference.clone(),
+                    wildcard,
+                };
                 self.used(last, Meaning::Table(table.reference.clone()));
                 if self.muted == 0 && !self.result.tables.contains(&table.reference) {
                     self.result.tables.push(table.reference.clone());
@@ -319,7 +390,11 @@ impl Resolver<'_> {
         for token in lexer::tokens(text) {
             if token.is_name() {
                 let at = range.start + token.start..range.start + token.end;
-                parts.extend(split_quoted(token.kind == TokenKind::Quoted, token.text(text), at));
+                parts.extend(split_quoted(
+                    token.kind == TokenKind::Quoted,
+                    token.text(text),
+                    at,
+                ));
             }
         }
         if parts.len() > 1 {
@@ -339,7 +414,11 @@ impl Resolver<'_> {
             }
             let source = self.text.get(range.clone()).unwrap_or_default();
             let quoted = source.starts_with('`');
-            parts.extend(split_quoted(quoted, if quoted { source } else { &ident.value }, range.clone()));
+            parts.extend(split_quoted(
+                quoted,
+                if quoted { source } else { &ident.value },
+                range.clone(),
+            ));
             last = Some(range);
         }
         // `domain.com:project` is one name.
@@ -347,7 +426,10 @@ impl Resolver<'_> {
             && colon > 0
         {
             let joined: Vec<&str> = parts[..=colon].iter().map(|p| p.name.as_str()).collect();
-            let merged = PathPart { name: joined.join("."), range: parts[0].range.start..parts[colon].range.end };
+            let merged = PathPart {
+                name: joined.join("."),
+                range: parts[0].range.start..parts[colon].range.end,
+            };
             parts.splice(..=colon, [merged]);
         }
         parts
@@ -355,8 +437,12 @@ impl Resolver<'_> {
 
     pub(super) fn duplicate_aliases(&mut self, scope: &Scope<'_>) {
         for (index, relation) in scope.relations.iter().enumerate() {
-            let Some(alias) = relation.alias.as_deref().filter(|a| !a.is_empty()) else { continue };
-            let earlier = scope.relations[..index].iter().any(|r| r.alias.as_deref().is_some_and(|a| a.eq_ignore_ascii_case(alias)));
+            let Some(alias) = relation.alias.as_deref().filter(|a| !a.is_empty()) else {
+                continue;
+            };
+            let earlier = scope.relations[..index]
+                .iter()
+                .any(|r| r.alias.as_deref().is_some_and(|a| a.eq_ignore_ascii_case(alias)));
             if earlier && relation.defined != (0..0) {
                 self.report(duplicate_alias::diagnostic(relation.defined.clone(), alias));
             }
@@ -367,7 +453,10 @@ impl Resolver<'_> {
 /// A quoted name that holds several: `` `p.d.t` ``.
 fn split_quoted(quoted: bool, source: &str, range: Range<usize>) -> Vec<PathPart> {
     if !quoted {
-        return vec![PathPart { name: source.to_owned(), range }];
+        return vec![PathPart {
+            name: source.to_owned(),
+            range,
+        }];
     }
     let name = lexer::unquote(source);
     if !name.contains('.') || name.len() + 2 != source.len() {
@@ -378,7 +467,10 @@ fn split_quoted(quoted: bool, source: &str, range: Range<usize>) -> Vec<PathPart
         .map(|part| {
             let place = at..at + part.len();
             at += part.len() + 1;
-            PathPart { name: part.to_owned(), range: place }
+            PathPart {
+                name: part.to_owned(),
+                range: place,
+            }
         })
         .collect()
 }
@@ -386,9 +478,21 @@ fn split_quoted(quoted: bool, source: &str, range: Range<usize>) -> Vec<PathPart
 fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
     use JoinOperator as J;
     match operator {
-        J::Join(c) | J::Inner(c) | J::Left(c) | J::LeftOuter(c) | J::Right(c) | J::RightOuter(c) | J::FullOuter(c)
-        | J::CrossJoin(c) | J::Semi(c) | J::LeftSemi(c) | J::RightSemi(c) | J::Anti(c) | J::LeftAnti(c)
-        | J::RightAnti(c) | J::StraightJoin(c) => Some(c),
+        J::Join(c)
+        | J::Inner(c)
+        | J::Left(c)
+        | J::LeftOuter(c)
+        | J::Right(c)
+        | J::RightOuter(c)
+        | J::FullOuter(c)
+        | J::CrossJoin(c)
+        | J::Semi(c)
+        | J::LeftSemi(c)
+        | J::RightSemi(c)
+        | J::Anti(c)
+        | J::LeftAnti(c)
+        | J::RightAnti(c)
+        | J::StraightJoin(c) => Some(c),
         _ => None,
     }
 }
@@ -406,10 +510,17 @@ pub(super) fn relation_of(output: Output, alias: Option<&TableAlias>) -> Relatio
         && !alias.columns.is_empty()
     {
         // Column aliases rename by place.
-        let columns = relation.columns.iter().enumerate().map(|(i, f)| match alias.columns.get(i) {
-            Some(column) => Field { name: column.name.value.as_str().into(), ..f.clone() },
-            None => f.clone(),
-        });
+        let columns = relation
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, f)| match alias.columns.get(i) {
+                Some(column) => Field {
+                    name: column.name.value.as_str().into(),
+                    ..f.clone()
+                },
+                None => f.clone(),
+            });
         relation.columns = Arc::new(columns.collect());
     }
     relation

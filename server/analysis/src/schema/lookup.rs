@@ -19,7 +19,11 @@ pub(super) struct Index {
 impl Default for Index {
     fn default() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), names: Arc::default(), linking: Arc::default() }
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            names: Arc::default(),
+            linking: Arc::default(),
+        }
     }
 }
 
@@ -95,29 +99,45 @@ impl CatalogSnapshot {
         let wanted = project.as_deref();
         let key = format!("{dataset}.{table}").to_lowercase();
         let found = names.tables.get(&key).and_then(|t| self.pick(t, wanted));
-        let family = || names.families.get(&dataset.to_lowercase()).and_then(|t| self.pick_family(t, wanted, table));
+        let family = || {
+            names
+                .families
+                .get(&dataset.to_lowercase())
+                .and_then(|t| self.pick_family(t, wanted, table))
+        };
         if let Some(reference) = found.or_else(family)
             && let Some(schema) = self.table(reference)
         {
             let same_dataset = reference.dataset == dataset;
             let exact = same_dataset && (reference.table == table || reference.table.ends_with('*'));
-            return TableMatch::Found { table: Arc::clone(schema), wildcard: table.ends_with('*'), exact };
+            return TableMatch::Found {
+                table: Arc::clone(schema),
+                wildcard: table.ends_with('*'),
+                exact,
+            };
         }
         TableMatch::Unknown(self.how_unknown(wanted, dataset))
     }
 
     fn pick<'s>(&self, tables: &'s [TableReference], project: Option<&str>) -> Option<&'s TableReference> {
         match project {
-            Some(project) => tables.iter().find(|t| t.project.is_empty() || t.project.eq_ignore_ascii_case(project)),
+            Some(project) => tables
+                .iter()
+                .find(|t| t.project.is_empty() || t.project.eq_ignore_ascii_case(project)),
             // Which project is the default one is not known: any may be meant.
             None => tables.first(),
         }
     }
 
-    fn pick_family<'s>(&self, tables: &'s [TableReference], project: Option<&str>, name: &str) -> Option<&'s TableReference> {
-        let of_project = tables.iter().filter(|t| {
-            project.is_none_or(|p| t.project.is_empty() || t.project.eq_ignore_ascii_case(p))
-        });
+    fn pick_family<'s>(
+        &self,
+        tables: &'s [TableReference],
+        project: Option<&str>,
+        name: &str,
+    ) -> Option<&'s TableReference> {
+        let of_project = tables
+            .iter()
+            .filter(|t| project.is_none_or(|p| t.project.is_empty() || t.project.eq_ignore_ascii_case(p)));
         let lower = name.to_lowercase();
         let written = lower.strip_suffix('*');
         let fits = |t: &&TableReference| {
@@ -132,7 +152,9 @@ impl CatalogSnapshot {
         };
         let found: Vec<&TableReference> = of_project.filter(fits).collect();
         // The longest prefix is the nearest family; of plain tables BigQuery takes the newest schema, mostly the last.
-        found.into_iter().max_by_key(|t| if t.table.ends_with('*') { t.table.len() } else { 0 })
+        found
+            .into_iter()
+            .max_by_key(|t| if t.table.ends_with('*') { t.table.len() } else { 0 })
     }
 
     fn how_unknown(&self, project: Option<&str>, dataset: &str) -> UnknownTable {
@@ -140,9 +162,15 @@ impl CatalogSnapshot {
         let of_project = |t: &TableReference| {
             project.is_none_or(|p| t.project.is_empty() || t.project.eq_ignore_ascii_case(p))
         };
-        if names.datasets.get(&dataset.to_lowercase()).is_some_and(|t| t.iter().any(of_project)) {
+        if names
+            .datasets
+            .get(&dataset.to_lowercase())
+            .is_some_and(|t| t.iter().any(of_project))
+        {
             UnknownTable::InKnownDataset
-        } else if project.is_none_or(|p| names.projects.contains(&p.to_lowercase()) || names.projects.contains("")) {
+        } else if project
+            .is_none_or(|p| names.projects.contains(&p.to_lowercase()) || names.projects.contains(""))
+        {
             UnknownTable::InKnownProject
         } else {
             UnknownTable::InUnknownProject
@@ -152,13 +180,19 @@ impl CatalogSnapshot {
     /// Tables of this name in whatever dataset.
     #[must_use]
     pub fn tables_named(&self, table: &str) -> &[TableReference] {
-        self.names().bare.get(&table.to_lowercase()).map_or(&[], Vec::as_slice)
+        self.names()
+            .bare
+            .get(&table.to_lowercase())
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Tables of this dataset, in whatever project.
     #[must_use]
     pub fn tables_of(&self, dataset: &str) -> &[TableReference] {
-        self.names().datasets.get(&dataset.to_lowercase()).map_or(&[], Vec::as_slice)
+        self.names()
+            .datasets
+            .get(&dataset.to_lowercase())
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Names of all datasets, lower-cased.
@@ -180,7 +214,10 @@ impl CatalogSnapshot {
     #[must_use]
     pub fn routine(&self, path: &[&str]) -> Option<&Arc<Routine>> {
         let [.., dataset, name] = path else { return None };
-        let place = self.names().routines.get(&format!("{dataset}.{name}").to_lowercase())?;
+        let place = self
+            .names()
+            .routines
+            .get(&format!("{dataset}.{name}").to_lowercase())?;
         self.routines.get(*place)
     }
 
@@ -200,15 +237,26 @@ impl CatalogSnapshot {
             let dataset = reference.dataset.to_lowercase();
             let table = reference.table.to_lowercase();
             names.projects.insert(reference.project.to_lowercase());
-            names.tables.entry(format!("{dataset}.{table}")).or_default().push(reference.clone());
+            names
+                .tables
+                .entry(format!("{dataset}.{table}"))
+                .or_default()
+                .push(reference.clone());
             names.bare.entry(table).or_default().push(reference.clone());
-            names.families.entry(dataset.clone()).or_default().push(reference.clone());
+            names
+                .families
+                .entry(dataset.clone())
+                .or_default()
+                .push(reference.clone());
             names.datasets.entry(dataset).or_default().push(reference.clone());
             names.fields.insert(reference.clone(), OnceLock::new());
         }
         for (place, routine) in self.routines.iter().enumerate() {
             let dataset = routine.reference.dataset.to_lowercase();
-            names.routines.insert(format!("{dataset}.{}", routine.reference.table.to_lowercase()), place);
+            names.routines.insert(
+                format!("{dataset}.{}", routine.reference.table.to_lowercase()),
+                place,
+            );
             names.routine_datasets.insert(dataset);
         }
         names

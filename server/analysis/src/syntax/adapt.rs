@@ -39,7 +39,14 @@ pub struct Adapted {
 #[must_use]
 pub fn adapt(text: &str, tokens: &[Token]) -> Adapted {
     let code: Vec<Token> = tokens.iter().filter(|t| !t.is_comment()).copied().collect();
-    let mut adapter = Adapter { text, code: &code, at: 0, out: Adapted::default(), brackets: Vec::new(), path_place: false };
+    let mut adapter = Adapter {
+        text,
+        code: &code,
+        at: 0,
+        out: Adapted::default(),
+        brackets: Vec::new(),
+        path_place: false,
+    };
     adapter.out.tokens.reserve(code.len() + 8);
     while adapter.at < code.len() {
         adapter.step();
@@ -50,8 +57,14 @@ pub fn adapt(text: &str, tokens: &[Token]) -> Adapted {
 /// The span of these bytes.
 #[must_use]
 pub fn span(range: &Range<usize>) -> Span {
-    let at = |offset: usize| Location { line: 1, column: offset as u64 + 1 };
-    Span { start: at(range.start), end: at(range.end) }
+    let at = |offset: usize| Location {
+        line: 1,
+        column: offset as u64 + 1,
+    };
+    Span {
+        start: at(range.start),
+        end: at(range.end),
+    }
 }
 
 /// The bytes that a span of the tree covers; none for a span that sqlparser left empty.
@@ -87,16 +100,56 @@ struct Adapter<'t> {
 }
 
 const PATH_WORDS: &[&str] = &[
-    "FROM", "JOIN", "INTO", "UPDATE", "TABLE", "VIEW", "MERGE", "USING", "CLONE", "COPY", "LIKE", "SCHEMA", "FUNCTION",
-    "PROCEDURE", "EXISTS", "INSERT", "DELETE", "CALL", "MODEL",
+    "FROM",
+    "JOIN",
+    "INTO",
+    "UPDATE",
+    "TABLE",
+    "VIEW",
+    "MERGE",
+    "USING",
+    "CLONE",
+    "COPY",
+    "LIKE",
+    "SCHEMA",
+    "FUNCTION",
+    "PROCEDURE",
+    "EXISTS",
+    "INSERT",
+    "DELETE",
+    "CALL",
+    "MODEL",
 ];
 const PATH_ENDS: &[&str] = &[
-    "SELECT", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "LIMIT", "ON", "SET", "WINDOW", "VALUES", "WHEN", "AS",
+    "SELECT", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "LIMIT", "ON", "SET", "WINDOW", "VALUES",
+    "WHEN", "AS",
 ];
 /// Words at which `FOR SYSTEM_TIME AS OF expression` ends.
 const TIME_ENDS: &[&str] = &[
-    "JOIN", "LEFT", "RIGHT", "INNER", "CROSS", "FULL", "ON", "USING", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY",
-    "LIMIT", "UNION", "EXCEPT", "INTERSECT", "WINDOW", "PIVOT", "UNPIVOT", "TABLESAMPLE", "AS", "WHEN", "OPTIONS",
+    "JOIN",
+    "LEFT",
+    "RIGHT",
+    "INNER",
+    "CROSS",
+    "FULL",
+    "ON",
+    "USING",
+    "WHERE",
+    "GROUP",
+    "ORDER",
+    "HAVING",
+    "QUALIFY",
+    "LIMIT",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "WINDOW",
+    "PIVOT",
+    "UNPIVOT",
+    "TABLESAMPLE",
+    "AS",
+    "WHEN",
+    "OPTIONS",
 ];
 
 impl Adapter<'_> {
@@ -121,7 +174,10 @@ impl Adapter<'_> {
     }
 
     fn emit(&mut self, token: Sql, range: &Range<usize>) {
-        self.out.tokens.push(TokenWithSpan { token, span: span(range) });
+        self.out.tokens.push(TokenWithSpan {
+            token,
+            span: span(range),
+        });
     }
 
     fn emit_word(&mut self, word: &str, range: &Range<usize>) {
@@ -157,7 +213,14 @@ impl Adapter<'_> {
             TokenKind::Parameter => {
                 let name = token.text(self.text);
                 let system = name.starts_with("@@");
-                self.emit(if system { Sql::make_word(name, None) } else { Sql::Placeholder(name.to_owned()) }, &range);
+                self.emit(
+                    if system {
+                        Sql::make_word(name, None)
+                    } else {
+                        Sql::Placeholder(name.to_owned())
+                    },
+                    &range,
+                );
                 self.at += 1;
             }
             TokenKind::Symbol => self.step_symbol(&token),
@@ -174,7 +237,14 @@ impl Adapter<'_> {
         let range = token.range();
         // After a dot every word is a name: `SAFE.SUBSTR(…)`, `t.date`.
         if self.previous_symbol(".") {
-            self.emit(Sql::Word(Word { value: text.to_owned(), quote_style: None, keyword: Keyword::NoKeyword }), &range);
+            self.emit(
+                Sql::Word(Word {
+                    value: text.to_owned(),
+                    quote_style: None,
+                    keyword: Keyword::NoKeyword,
+                }),
+                &range,
+            );
             self.at += 1;
             return;
         }
@@ -205,7 +275,21 @@ impl Adapter<'_> {
         } else if PATH_ENDS.iter().any(|w| is(w)) {
             self.path_place = false;
         }
-        if ["AND", "OR", "NOT", "UNION", "INTERSECT", "EXCEPT", "IS", "LIKE", "IN", "BETWEEN"].iter().any(|w| is(w)) {
+        if [
+            "AND",
+            "OR",
+            "NOT",
+            "UNION",
+            "INTERSECT",
+            "EXCEPT",
+            "IS",
+            "LIKE",
+            "IN",
+            "BETWEEN",
+        ]
+        .iter()
+        .any(|w| is(w))
+        {
             self.out.operators += 1;
         }
         self.emit_word(text, &range);
@@ -215,15 +299,20 @@ impl Adapter<'_> {
     /// `a-b-1.c.d` where a table's name may stand: one quoted word for the dashed part.
     fn dashed_path(&mut self) -> bool {
         let mut ahead = 0;
-        let touching = |a: Option<&Token>, b: Option<&Token>| matches!((a, b), (Some(a), Some(b)) if a.end == b.start);
+        let touching =
+            |a: Option<&Token>, b: Option<&Token>| matches!((a, b), (Some(a), Some(b)) if a.end == b.start);
         while self.symbol(ahead + 1, "-")
             && touching(self.token(ahead), self.token(ahead + 1))
             && touching(self.token(ahead + 1), self.token(ahead + 2))
-            && self.token(ahead + 2).is_some_and(|t| matches!(t.kind, TokenKind::Word | TokenKind::Number))
+            && self
+                .token(ahead + 2)
+                .is_some_and(|t| matches!(t.kind, TokenKind::Word | TokenKind::Number))
         {
             ahead += 2;
             // Digits and letters after a dash come as two tokens: `a-1b`.
-            while self.token(ahead + 1).is_some_and(|t| matches!(t.kind, TokenKind::Word | TokenKind::Number))
+            while self
+                .token(ahead + 1)
+                .is_some_and(|t| matches!(t.kind, TokenKind::Word | TokenKind::Number))
                 && touching(self.token(ahead), self.token(ahead + 1))
             {
                 ahead += 1;
@@ -232,7 +321,9 @@ impl Adapter<'_> {
         if ahead == 0 || !self.symbol(ahead + 1, ".") {
             return false;
         }
-        let (Some(first), Some(last)) = (self.token(0), self.token(ahead)) else { return false };
+        let (Some(first), Some(last)) = (self.token(0), self.token(ahead)) else {
+            return false;
+        };
         let range = first.start..last.end;
         let name = self.text.get(range.clone()).unwrap_or_default().to_owned();
         self.emit(quoted(name), &range);
@@ -242,17 +333,28 @@ impl Adapter<'_> {
 
     /// `ARRAY<T>[…]` becomes `$arrayN(…)`; sqlparser reads it as comparisons, or not at all.
     fn typed_array(&mut self) -> bool {
-        let Some((data_type, after)) = read_type(self.text, self.code, self.at, 0) else { return false };
+        let Some((data_type, after)) = read_type(self.text, self.code, self.at, 0) else {
+            return false;
+        };
         if !self.code.get(after).is_some_and(|t| t.is_symbol(self.text, "[")) {
             return false;
         }
-        let (Some(first), Some(bracket)) = (self.token(0).map(Token::range), self.code.get(after).map(Token::range))
-        else {
+        let (Some(first), Some(bracket)) = (
+            self.token(0).map(Token::range),
+            self.code.get(after).map(Token::range),
+        ) else {
             return false;
         };
         let name = format!("{TYPED_ARRAY}{}", self.out.arrays.len());
         self.out.arrays.push(data_type);
-        self.emit(Sql::Word(Word { value: name, quote_style: None, keyword: Keyword::NoKeyword }), &first);
+        self.emit(
+            Sql::Word(Word {
+                value: name,
+                quote_style: None,
+                keyword: Keyword::NoKeyword,
+            }),
+            &first,
+        );
         self.emit(Sql::LParen, &bracket);
         self.push(Bracket::TypedArray);
         self.at = after + 1;
@@ -261,10 +363,14 @@ impl Adapter<'_> {
 
     /// `RANGE<T> '[…)'` becomes the string, `RANGE<T>` as a type one word.
     fn range_type(&mut self) -> bool {
-        let Some((_, after)) = read_type(self.text, self.code, self.at, 0) else { return false };
+        let Some((_, after)) = read_type(self.text, self.code, self.at, 0) else {
+            return false;
+        };
         let literal = self.code.get(after).is_some_and(|t| t.kind == TokenKind::String);
         if !literal {
-            let Some(range) = self.token(0).map(Token::range) else { return false };
+            let Some(range) = self.token(0).map(Token::range) else {
+                return false;
+            };
             self.emit_word("RANGE_TYPE", &range);
         }
         self.at = after;
@@ -287,11 +393,17 @@ impl Adapter<'_> {
                 (TokenKind::Symbol, ")" | "]") if depth == 0 => break,
                 (TokenKind::Symbol, ")" | "]") => depth -= 1,
                 (TokenKind::Symbol, "," | ";" | "|>") if depth == 0 => break,
-                (TokenKind::Word, _) if depth == 0 && TIME_ENDS.iter().any(|w| text.eq_ignore_ascii_case(w)) => break,
+                (TokenKind::Word, _)
+                    if depth == 0 && TIME_ENDS.iter().any(|w| text.eq_ignore_ascii_case(w)) =>
+                {
+                    break;
+                }
                 (TokenKind::Word, _)
                     if depth == 0
                         && self.previous().is_some_and(|p| {
-                            p.is_symbol(self.text, ")") || p.kind == TokenKind::String || p.kind == TokenKind::Parameter
+                            p.is_symbol(self.text, ")")
+                                || p.kind == TokenKind::String
+                                || p.kind == TokenKind::Parameter
                         })
                         && !is_reserved(text) =>
                 {
@@ -316,18 +428,27 @@ impl Adapter<'_> {
             return false;
         }
         let table = self.word(0, "TABLE");
-        let Some(keyword) = self.token(0).map(Token::range) else { return false };
+        let Some(keyword) = self.token(0).map(Token::range) else {
+            return false;
+        };
         self.at += 1;
         let first = self.at;
         while self.token(0).is_some_and(|t| {
-            t.is_name() || t.kind == TokenKind::Number || t.is_symbol(self.text, ".") || t.is_symbol(self.text, "-")
+            t.is_name()
+                || t.kind == TokenKind::Number
+                || t.is_symbol(self.text, ".")
+                || t.is_symbol(self.text, "-")
         }) {
             self.at += 1;
         }
         if let (true, Some(a), Some(b)) = (table, self.code.get(first), self.previous()) {
             self.out.table_arguments.push(a.start..b.end);
         }
-        let name = Word { value: OBJECT_ARGUMENT.to_owned(), quote_style: None, keyword: Keyword::NoKeyword };
+        let name = Word {
+            value: OBJECT_ARGUMENT.to_owned(),
+            quote_style: None,
+            keyword: Keyword::NoKeyword,
+        };
         self.emit(Sql::Word(name), &keyword);
         self.out.lossy = true;
         true
@@ -337,23 +458,43 @@ impl Adapter<'_> {
     fn offset_of_path(&mut self) -> bool {
         let after_call = self.previous_symbol(")");
         let aliased = self.code.get(self.at.wrapping_sub(1)).is_some_and(Token::is_name)
-            && (1..4).any(|back| self.code.get(self.at.wrapping_sub(back)).is_some_and(|t| t.is_symbol(self.text, ")")));
+            && (1..4).any(|back| {
+                self.code
+                    .get(self.at.wrapping_sub(back))
+                    .is_some_and(|t| t.is_symbol(self.text, ")"))
+            });
         if after_call || aliased || !self.path_place {
             return false;
         }
-        let Some(range) = self.token(1).map(Token::range) else { return false };
+        let Some(range) = self.token(1).map(Token::range) else {
+            return false;
+        };
         self.at += 2;
         self.at += usize::from(self.word(0, "AS"));
         let named = self.token(0).is_some_and(|t| {
             t.kind == TokenKind::Quoted || (t.kind == TokenKind::Word && !is_reserved(t.text(self.text)))
         });
-        let name = if named { unquote(self.token(0).map_or("", |t| t.text(self.text))) } else { "offset".to_owned() };
-        let at = if named { self.token(0).map_or(range.clone(), Token::range) } else { range.clone() };
+        let name = if named {
+            unquote(self.token(0).map_or("", |t| t.text(self.text)))
+        } else {
+            "offset".to_owned()
+        };
+        let at = if named {
+            self.token(0).map_or(range.clone(), Token::range)
+        } else {
+            range.clone()
+        };
         self.at += usize::from(named);
         for word in ["CROSS", "JOIN", "UNNEST"] {
             self.emit_word(word, &range);
         }
-        for token in [Sql::LParen, Sql::LBracket, Sql::Number("0".to_owned(), false), Sql::RBracket, Sql::RParen] {
+        for token in [
+            Sql::LParen,
+            Sql::LBracket,
+            Sql::Number("0".to_owned(), false),
+            Sql::RBracket,
+            Sql::RParen,
+        ] {
             self.emit(token, &range);
         }
         self.emit_word("AS", &range);
@@ -381,7 +522,9 @@ impl Adapter<'_> {
             return true;
         }
         if is("GROUP") && self.word(1, "AND") && self.word(2, "ORDER") && self.word(3, "BY") {
-            if let (Some(group), Some(by)) = (self.token(0).map(Token::range), self.token(3).map(Token::range)) {
+            if let (Some(group), Some(by)) =
+                (self.token(0).map(Token::range), self.token(3).map(Token::range))
+            {
                 self.emit_word("GROUP", &group);
                 self.emit_word("BY", &by);
             }
@@ -439,7 +582,9 @@ impl Adapter<'_> {
 
     /// Whether `> >` that touch are a shift, not the end of two types: then an operand follows.
     fn shift_right(&self) -> bool {
-        let touching = self.previous().is_some_and(|p| self.token(0).is_some_and(|t| p.end == t.start));
+        let touching = self
+            .previous()
+            .is_some_and(|p| self.token(0).is_some_and(|t| p.end == t.start));
         let operand = self.token(1).is_some_and(|t| match t.kind {
             TokenKind::Symbol => matches!(t.text(self.text), "-" | "~"),
             TokenKind::Word => !is_reserved(t.text(self.text)) || t.is_word(self.text, "CAST"),
@@ -453,13 +598,20 @@ impl Adapter<'_> {
     /// Whether an `ARRAY<` or `STRUCT<` is open before the current place.
     fn in_type(&self) -> bool {
         let mut depth = 0_i32;
-        for (back, token) in self.code[..self.at.saturating_sub(1)].iter().enumerate().rev().take(400) {
+        for (back, token) in self.code[..self.at.saturating_sub(1)]
+            .iter()
+            .enumerate()
+            .rev()
+            .take(400)
+        {
             match token.text(self.text) {
                 ">" => depth += 1,
                 "<" => {
                     let opener = back.checked_sub(1).and_then(|i| self.code.get(i));
                     let opens = opener.is_some_and(|t| {
-                        ["ARRAY", "STRUCT", "RANGE", "TABLE"].iter().any(|w| t.is_word(self.text, w))
+                        ["ARRAY", "STRUCT", "RANGE", "TABLE"]
+                            .iter()
+                            .any(|w| t.is_word(self.text, w))
                     });
                     if opens && depth <= 0 {
                         return true;
@@ -475,7 +627,11 @@ impl Adapter<'_> {
 }
 
 fn quoted(value: String) -> Sql {
-    Sql::Word(Word { value, quote_style: Some('`'), keyword: Keyword::NoKeyword })
+    Sql::Word(Word {
+        value,
+        quote_style: Some('`'),
+        keyword: Keyword::NoKeyword,
+    })
 }
 
 fn symbol(text: &str) -> Sql {
@@ -547,7 +703,10 @@ pub fn read_type(text: &str, code: &[Token], at: usize, depth: usize) -> Option<
     if symbol(after, "(") {
         // Parameters of a type: STRING(10), NUMERIC(10, 2).
         after += 1;
-        while code.get(after).is_some_and(|t| t.kind == TokenKind::Number) || symbol(after, ",") || code.get(after).is_some_and(|t| t.is_word(text, "MAX")) {
+        while code.get(after).is_some_and(|t| t.kind == TokenKind::Number)
+            || symbol(after, ",")
+            || code.get(after).is_some_and(|t| t.is_word(text, "MAX"))
+        {
             after += 1;
         }
         if !symbol(after, ")") {
@@ -555,7 +714,14 @@ pub fn read_type(text: &str, code: &[Token], at: usize, depth: usize) -> Option<
         }
         after += 1;
     }
-    Some((if plain { Type::from_name(name) } else { Type::Unknown }, after))
+    Some((
+        if plain {
+            Type::from_name(name)
+        } else {
+            Type::Unknown
+        },
+        after,
+    ))
 }
 
 fn read_struct(text: &str, code: &[Token], mut at: usize, depth: usize) -> Option<(Type, usize)> {
@@ -568,9 +734,16 @@ fn read_struct(text: &str, code: &[Token], mut at: usize, depth: usize) -> Optio
         let name = code.get(at)?;
         let named = code.get(at + 1).is_some_and(Token::is_name);
         let (data_type, mut after) = read_type(text, code, if named { at + 1 } else { at }, depth + 1)?;
-        let name = if named { unquote(name.text(text)) } else { String::new() };
+        let name = if named {
+            unquote(name.text(text))
+        } else {
+            String::new()
+        };
         fields.push(Field::new(&name, data_type));
-        while code.get(after).is_some_and(|t| t.is_word(text, "NOT") || t.is_word(text, "NULL")) {
+        while code
+            .get(after)
+            .is_some_and(|t| t.is_word(text, "NOT") || t.is_word(text, "NULL"))
+        {
             after += 1;
         }
         if symbol(after, ",") {

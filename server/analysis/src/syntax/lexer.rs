@@ -140,7 +140,9 @@ impl Lexer<'_> {
                 b'\'' | b'"' => self.string(self.at, false, TokenKind::String),
                 b'`' => self.quoted(),
                 b'0'..=b'9' => self.number(),
-                b'.' if self.peek(1).is_some_and(|b| b.is_ascii_digit()) && !self.after_name() => self.number(),
+                b'.' if self.peek(1).is_some_and(|b| b.is_ascii_digit()) && !self.after_name() => {
+                    self.number()
+                }
                 b'@' => self.parameter(),
                 b'?' => self.push_bytes(TokenKind::Parameter, 1),
                 b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
@@ -156,7 +158,12 @@ impl Lexer<'_> {
 
     fn push(&mut self, kind: TokenKind, end: usize, closed: bool) {
         let start = self.at;
-        self.tokens.push(Token { kind, start, end, closed });
+        self.tokens.push(Token {
+            kind,
+            start,
+            end,
+            closed,
+        });
         self.at = end;
     }
 
@@ -167,14 +174,22 @@ impl Lexer<'_> {
     /// Whether a `.` here would continue a path: `t.1a`.
     fn after_name(&self) -> bool {
         self.tokens.last().is_some_and(|t| {
-            t.end == self.at && (t.is_name() || matches!(self.text.as_bytes().get(t.start), Some(b')' | b']')))
+            t.end == self.at
+                && (t.is_name() || matches!(self.text.as_bytes().get(t.start), Some(b')' | b']')))
         })
     }
 
     fn line_end(&self, from: usize) -> usize {
         let rest = self.bytes.get(from..).unwrap_or_default();
-        let end = rest.iter().position(|&b| b == b'\n').map_or(self.bytes.len(), |i| from + i);
-        if end > from && self.bytes.get(end - 1) == Some(&b'\r') { end - 1 } else { end }
+        let end = rest
+            .iter()
+            .position(|&b| b == b'\n')
+            .map_or(self.bytes.len(), |i| from + i);
+        if end > from && self.bytes.get(end - 1) == Some(&b'\r') {
+            end - 1
+        } else {
+            end
+        }
     }
 
     fn line_comment(&mut self) {
@@ -212,7 +227,10 @@ impl Lexer<'_> {
     /// A string whose quote stands at `quote`; the token begins at the current place (its prefix).
     fn string(&mut self, quote: usize, raw: bool, kind: TokenKind) {
         let mark = self.bytes[quote];
-        let triple = self.bytes.get(quote..quote + 3).is_some_and(|b| b.iter().all(|&c| c == mark));
+        let triple = self
+            .bytes
+            .get(quote..quote + 3)
+            .is_some_and(|b| b.iter().all(|&c| c == mark));
         let mut at = quote + if triple { 3 } else { 1 };
         // A raw literal keeps its backslashes, but a quote after one still does not end it.
         let _ = raw;
@@ -221,7 +239,12 @@ impl Lexer<'_> {
                 b'\\' => at += 2,
                 b'\n' if !triple => break,
                 _ if byte == mark && !triple => return self.push(kind, at + 1, true),
-                _ if byte == mark && self.bytes.get(at..at + 3).is_some_and(|b| b.iter().all(|&c| c == mark)) => {
+                _ if byte == mark
+                    && self
+                        .bytes
+                        .get(at..at + 3)
+                        .is_some_and(|b| b.iter().all(|&c| c == mark)) =>
+                {
                     return self.push(kind, at + 3, true);
                 }
                 _ => at += 1,
@@ -283,8 +306,15 @@ impl Lexer<'_> {
 
     /// Whether digits that end at `dot` belong to a dashed project name: `my-project-123.dataset`.
     fn in_dashed_path(&self, dot: usize) -> bool {
-        let dashed = self.tokens.last().is_some_and(|t| t.end == self.at && t.is_symbol(self.text, "-"));
-        dashed && self.bytes.get(dot + 1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'`'))
+        let dashed = self
+            .tokens
+            .last()
+            .is_some_and(|t| t.end == self.at && t.is_symbol(self.text, "-"));
+        dashed
+            && self
+                .bytes
+                .get(dot + 1)
+                .is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'`'))
     }
 
     fn skip(&self, from: usize, take: impl Fn(u8) -> bool) -> usize {
@@ -299,19 +329,29 @@ impl Lexer<'_> {
             return self.push(TokenKind::Parameter, end, true);
         }
         let end = self.skip(name, |b| b.is_ascii_alphanumeric() || b == b'_');
-        let kind = if end == name { TokenKind::Symbol } else { TokenKind::Parameter };
+        let kind = if end == name {
+            TokenKind::Symbol
+        } else {
+            TokenKind::Parameter
+        };
         self.push(kind, end.max(self.at + 1), true);
     }
 
     fn word(&mut self) {
-        let end = self.skip(self.at, |b| b.is_ascii_alphanumeric() || b == b'_' || !b.is_ascii());
+        let end = self.skip(self.at, |b| {
+            b.is_ascii_alphanumeric() || b == b'_' || !b.is_ascii()
+        });
         let prefix = self.bytes.get(self.at..end).unwrap_or_default();
         if matches!(self.bytes.get(end), Some(b'\'' | b'"')) && prefix.len() <= 2 {
             let raw = prefix.iter().any(|b| matches!(b, b'r' | b'R'));
             let bytes = prefix.iter().any(|b| matches!(b, b'b' | b'B'));
             let only = prefix.iter().all(|b| matches!(b, b'r' | b'R' | b'b' | b'B'));
             if only && prefix.len() == usize::from(raw) + usize::from(bytes) {
-                let kind = if bytes { TokenKind::Bytes } else { TokenKind::String };
+                let kind = if bytes {
+                    TokenKind::Bytes
+                } else {
+                    TokenKind::String
+                };
                 return self.string(end, raw, kind);
             }
         }
@@ -324,7 +364,14 @@ impl Lexer<'_> {
         let long = SYMBOLS.iter().find(|s| rest.starts_with(s.as_bytes()));
         let length = long.map_or(1, |s| s.len());
         let known = rest.first().is_some_and(|b| !b.is_ascii_control());
-        self.push_bytes(if known { TokenKind::Symbol } else { TokenKind::Unknown }, length);
+        self.push_bytes(
+            if known {
+                TokenKind::Symbol
+            } else {
+                TokenKind::Unknown
+            },
+            length,
+        );
     }
 
     fn other(&mut self) {
@@ -335,7 +382,9 @@ impl Lexer<'_> {
         if c.is_whitespace() || c == '\u{feff}' || c == '\u{200b}' {
             self.at += c.len_utf8();
         } else if c.is_alphanumeric() {
-            let end = self.skip(self.at, |b| b.is_ascii_alphanumeric() || b == b'_' || !b.is_ascii());
+            let end = self.skip(self.at, |b| {
+                b.is_ascii_alphanumeric() || b == b'_' || !b.is_ascii()
+            });
             let end = floor_word(self.text, self.at, end);
             self.push(TokenKind::Word, end, true);
         } else {
@@ -347,13 +396,17 @@ impl Lexer<'_> {
 /// A run of word bytes ends before the first character that is no letter or digit (a no-break space, a quotation mark).
 fn floor_word(text: &str, start: usize, end: usize) -> usize {
     let word = text.get(start..end).unwrap_or_default();
-    let stop = word.char_indices().find(|(i, c)| *i > 0 && !c.is_alphanumeric() && *c != '_');
+    let stop = word
+        .char_indices()
+        .find(|(i, c)| *i > 0 && !c.is_alphanumeric() && *c != '_');
     stop.map_or(end, |(i, _)| start + i)
 }
 
 fn find(bytes: &[u8], from: usize, needle: &[u8]) -> Option<usize> {
     let rest = bytes.get(from..)?;
-    rest.windows(needle.len()).position(|w| w == needle).map(|i| from + i)
+    rest.windows(needle.len())
+        .position(|w| w == needle)
+        .map(|i| from + i)
 }
 
 /// Where the first blank line from here on begins.
@@ -381,7 +434,17 @@ mod tests {
     fn literals_keep_quotes_and_escapes() {
         assert_eq!(
             texts(r#"SELECT r'a\'b', b"x", '''it's''', 'it\'s' -- end"#),
-            ["SELECT", r"r'a\'b'", ",", "b\"x\"", ",", "'''it's'''", ",", r"'it\'s'", "-- end"]
+            [
+                "SELECT",
+                r"r'a\'b'",
+                ",",
+                "b\"x\"",
+                ",",
+                "'''it's'''",
+                ",",
+                r"'it\'s'",
+                "-- end"
+            ]
         );
     }
 
@@ -390,8 +453,8 @@ mod tests {
         assert_eq!(
             texts("1.5e-3 .5 0xFF t.1a my-proj-123.d.t @p @@x.y ?"),
             [
-                "1.5e-3", ".5", "0xFF", "t", ".", "1a", "my", "-", "proj", "-", "123", ".", "d", ".", "t", "@p", "@@x",
-                ".", "y", "?"
+                "1.5e-3", ".5", "0xFF", "t", ".", "1a", "my", "-", "proj", "-", "123", ".", "d", ".", "t",
+                "@p", "@@x", ".", "y", "?"
             ]
         );
     }
@@ -410,9 +473,25 @@ mod tests {
 
     #[test]
     fn any_text_is_covered() {
-        for sql in ["\u{feff}SELECT 1", "SELECT\u{a0}a", "“a”", "\0", "é日本", "'\\", "`\\", "@", "$", "r'", "/*", "{{"] {
+        for sql in [
+            "\u{feff}SELECT 1",
+            "SELECT\u{a0}a",
+            "“a”",
+            "\0",
+            "é日本",
+            "'\\",
+            "`\\",
+            "@",
+            "$",
+            "r'",
+            "/*",
+            "{{",
+        ] {
             for token in tokens(sql) {
-                assert!(token.end > token.start && sql.get(token.range()).is_some(), "{sql:?} {token:?}");
+                assert!(
+                    token.end > token.start && sql.get(token.range()).is_some(),
+                    "{sql:?} {token:?}"
+                );
             }
         }
     }

@@ -49,7 +49,12 @@ pub struct SyntaxError {
 
 /// Parses the piece of a text that these tokens make up, and hands the tree to `then`, both on a stack that is large
 /// enough for it.
-pub fn parse_with<R: Send>(text: &str, tokens: &[Token], kind: PieceKind, then: impl FnOnce(&Parsed) -> R + Send) -> R {
+pub fn parse_with<R: Send>(
+    text: &str,
+    tokens: &[Token],
+    kind: PieceKind,
+    then: impl FnOnce(&Parsed) -> R + Send,
+) -> R {
     let adapted = adapt(text, tokens);
     let length = tokens.last().map_or(0, |t| t.end) - tokens.first().map_or(0, |t| t.start);
     if adapted.operators > MAX_OPERATORS || length > MAX_BYTES {
@@ -64,7 +69,9 @@ pub fn parse_with<R: Send>(text: &str, tokens: &[Token], kind: PieceKind, then: 
     let take = || job.lock().ok().and_then(|mut j| j.take());
     std::thread::scope(|scope| {
         let run = || take().map(|(adapted, then)| then(&parse(text, tokens, kind, adapted)));
-        let handle = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, run);
+        let handle = std::thread::Builder::new()
+            .stack_size(stack)
+            .spawn_scoped(scope, run);
         match handle.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(Some(result))) => Ok(result),
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
@@ -82,47 +89,79 @@ fn too_long(tokens: &[Token]) -> Parsed {
         message: "the statement is too long to be checked".to_owned(),
         limit: true,
     };
-    Parsed { error: Some(error), ..Parsed::default() }
+    Parsed {
+        error: Some(error),
+        ..Parsed::default()
+    }
 }
 
 fn parse(text: &str, tokens: &[Token], kind: PieceKind, mut adapted: Adapted) -> Parsed {
     let mut sql = std::mem::take(&mut adapted.tokens);
     let at = tokens.first().map_or(0, |t| t.start);
     if kind == PieceKind::Expression {
-        sql.insert(0, TokenWithSpan { token: Sql::make_word("SELECT", None), span: span(&(at..at)) });
+        sql.insert(
+            0,
+            TokenWithSpan {
+                token: Sql::make_word("SELECT", None),
+                span: span(&(at..at)),
+            },
+        );
     }
-    let create = first_word(text, tokens).is_some_and(|w| {
-        ["CREATE", "EXPORT"].iter().any(|c| w.eq_ignore_ascii_case(c))
-    });
+    let create = first_word(text, tokens)
+        .is_some_and(|w| ["CREATE", "EXPORT"].iter().any(|c| w.eq_ignore_ascii_case(c)));
     // The tail is only needed where the whole fails.
     let tail = if create { query_tail(&sql) } else { None };
     match run(sql) {
-        Ok(statement) => Parsed { statement: Some(statement), error: None, adapted, partial: false },
+        Ok(statement) => Parsed {
+            statement: Some(statement),
+            error: None,
+            adapted,
+            partial: false,
+        },
         Err(error) => {
             if let Some(tail) = tail
                 && let Ok(statement) = run(tail)
             {
-                return Parsed { statement: Some(statement), error: None, adapted, partial: true };
+                return Parsed {
+                    statement: Some(statement),
+                    error: None,
+                    adapted,
+                    partial: true,
+                };
             }
             let error = place(text, tokens, &error);
-            Parsed { statement: None, error: Some(error), adapted, partial: false }
+            Parsed {
+                statement: None,
+                error: Some(error),
+                adapted,
+                partial: false,
+            }
         }
     }
 }
 
 fn first_word<'t>(text: &'t str, tokens: &[Token]) -> Option<&'t str> {
-    tokens.iter().find(|t| !t.is_comment()).filter(|t| t.kind == TokenKind::Word).map(|t| t.text(text))
+    tokens
+        .iter()
+        .find(|t| !t.is_comment())
+        .filter(|t| t.kind == TokenKind::Word)
+        .map(|t| t.text(text))
 }
 
 fn run(tokens: Vec<TokenWithSpan>) -> Result<Statement, ParserError> {
     let dialect = BigQueryDialect;
-    let mut parser = Parser::new(&dialect).with_recursion_limit(64).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(64)
+        .with_tokens_with_locations(tokens);
     let statement = parser.parse_statement()?;
     let next = parser.peek_token();
     if next.token == Sql::EOF {
         return Ok(statement);
     }
-    Err(ParserError::ParserError(format!("Expected: end of statement, found: {next}{}", next.span.start)))
+    Err(ParserError::ParserError(format!(
+        "Expected: end of statement, found: {next}{}",
+        next.span.start
+    )))
 }
 
 /// The query after the last `AS` outside brackets: what CREATE and EXPORT statements end in.
@@ -158,17 +197,30 @@ fn place(text: &str, tokens: &[Token], error: &ParserError) -> SyntaxError {
     };
     let last = tokens.last().map_or(0, |t| t.end);
     let offset = column.map_or(last, |c| c.saturating_sub(1));
-    let token = tokens.iter().find(|t| !t.is_comment() && t.start <= offset && offset < t.end);
+    let token = tokens
+        .iter()
+        .find(|t| !t.is_comment() && t.start <= offset && offset < t.end);
     let range = match (token, column) {
         (Some(token), _) => token.range(),
         // The end of the statement: its last token, which is what something is missing after.
-        _ => tokens.iter().rev().find(|t| !t.is_comment()).map_or(last..last, Token::range),
+        _ => tokens
+            .iter()
+            .rev()
+            .find(|t| !t.is_comment())
+            .map_or(last..last, Token::range),
     };
     let limit = matches!(error, ParserError::RecursionLimitExceeded);
-    SyntaxError { range, message: readable(text, &message), limit }
+    SyntaxError {
+        range,
+        message: readable(text, &message),
+        limit,
+    }
 }
 
 fn readable(_text: &str, message: &str) -> String {
     let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
-    message.replace("Expected: ", "expected ").replace(", found: EOF", ", found the end").replace(", found: ", ", found ")
+    message
+        .replace("Expected: ", "expected ")
+        .replace(", found: EOF", ", found the end")
+        .replace(", found: ", ", found ")
 }

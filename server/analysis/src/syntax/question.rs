@@ -44,7 +44,11 @@ pub fn questions_of(text: &str, split: &Split) -> Vec<Question> {
     let mut statement = 0;
     let mut found = Vec::new();
     for (index, comment) in comments.iter().enumerate() {
-        while split.statements.get(statement).is_some_and(|s| s.range.end <= comment.range.start) {
+        while split
+            .statements
+            .get(statement)
+            .is_some_and(|s| s.range.end <= comment.range.start)
+        {
             statement += 1;
         }
         let next = split.statements.get(statement);
@@ -56,7 +60,8 @@ pub fn questions_of(text: &str, split: &Split) -> Vec<Question> {
             continue;
         }
         let follows = comments.get(index + 1).map_or(usize::MAX, |c| c.range.start);
-        let answer = next.filter(|s| s.range.start < follows && directly_below(text, comment.range.end, s.range.start));
+        let answer = next
+            .filter(|s| s.range.start < follows && directly_below(text, comment.range.end, s.range.start));
         found.push(Question {
             insert_at: comment.range.end,
             indent: comment.indent.clone(),
@@ -76,22 +81,32 @@ pub fn questions_of(text: &str, split: &Split) -> Vec<Question> {
 #[must_use]
 pub fn question_at(text: &str, offset: usize) -> Option<Question> {
     let all = questions(text);
-    let direct = all.iter().find(|q| q.comment.start <= offset && offset <= q.comment.end);
+    let direct = all
+        .iter()
+        .find(|q| q.comment.start <= offset && offset <= q.comment.end);
     let near = || {
         all.iter().rev().find(|q| {
             q.comment.end <= offset
-                && text.get(q.comment.end..offset).is_some_and(|between| {
-                    between.trim().is_empty() && between.matches('\n').count() <= 1
-                })
+                && text
+                    .get(q.comment.end..offset)
+                    .is_some_and(|between| between.trim().is_empty() && between.matches('\n').count() <= 1)
         })
     };
     let line_start = || {
         all.iter().find(|q| {
             offset < q.comment.start
-                && text.get(offset..q.comment.start).is_some_and(|b| b.trim_matches([' ', '\t']).is_empty())
+                && text
+                    .get(offset..q.comment.start)
+                    .is_some_and(|b| b.trim_matches([' ', '\t']).is_empty())
         })
     };
-    let inside = || all.iter().find(|q| q.answer.as_ref().is_some_and(|a| a.start <= offset && offset <= a.end));
+    let inside = || {
+        all.iter().find(|q| {
+            q.answer
+                .as_ref()
+                .is_some_and(|a| a.start <= offset && offset <= a.end)
+        })
+    };
     direct.or_else(near).or_else(line_start).or_else(inside).cloned()
 }
 
@@ -112,8 +127,14 @@ fn comments(text: &str, tokens: &[Token]) -> Vec<Comment> {
             joinable = false;
             continue;
         }
-        let line = text.get(..token.start).and_then(|t| t.rfind('\n')).map_or(0, |i| i + 1);
-        let before = text.get(line..token.start).unwrap_or_default().trim_start_matches('\u{feff}');
+        let line = text
+            .get(..token.start)
+            .and_then(|t| t.rfind('\n'))
+            .map_or(0, |i| i + 1);
+        let before = text
+            .get(line..token.start)
+            .unwrap_or_default()
+            .trim_start_matches('\u{feff}');
         let trailing = !before.trim().is_empty();
         let words = comment_text(token, text);
         let single = token.kind == TokenKind::LineComment;
@@ -136,7 +157,11 @@ fn comments(text: &str, tokens: &[Token]) -> Vec<Comment> {
         found.push(Comment {
             range: token.range(),
             text: words,
-            indent: if trailing { String::new() } else { before.to_owned() },
+            indent: if trailing {
+                String::new()
+            } else {
+                before.to_owned()
+            },
             trailing,
         });
     }
@@ -153,7 +178,8 @@ fn one_line_apart(text: &str, end: usize, start: usize) -> bool {
 }
 
 fn directly_below(text: &str, end: usize, start: usize) -> bool {
-    text.get(end..start).is_some_and(|b| b.trim().is_empty() && b.matches('\n').count() <= 1)
+    text.get(end..start)
+        .is_some_and(|b| b.trim().is_empty() && b.matches('\n').count() <= 1)
 }
 
 /// The words of a comment: marks, stars at line starts and white space at the ends removed.
@@ -172,9 +198,15 @@ fn comment_text(token: &Token, text: &str) -> String {
 /// Whether a comment reads as a request, not as a licence, a note to programmers, a rule, a heading or SQL.
 #[must_use]
 pub fn is_request(text: &str) -> bool {
-    let words = text.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count();
+    let words = text
+        .split_whitespace()
+        .filter(|w| w.chars().any(char::is_alphabetic))
+        .count();
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let wide = text.chars().filter(|c| !c.is_ascii() && c.is_alphabetic()).count();
+    let wide = text
+        .chars()
+        .filter(|c| !c.is_ascii() && c.is_alphabetic())
+        .count();
     if letters < 3 || (words < 2 && wide < 3) {
         return false;
     }
@@ -182,9 +214,41 @@ pub fn is_request(text: &str) -> bool {
 }
 
 const DIRECTIVES: &[&str] = &[
-    "noqa", "sqlfluff", "sqlfmt", "sqllint", "sql-lint", "nosql", "fmt:", "lint", "eslint", "pylint", "yapf",
-    "prettier", "vim:", "-*-", "region", "endregion", "#region", "language:", "language=", "@", "%", "{{", "{%",
-    "!", "jinja", "dataform", "ddl-end", "bigquill:", "nolint", "nosec", "spell", "cspell", "codegen", "begin-", "end-",
+    "noqa",
+    "sqlfluff",
+    "sqlfmt",
+    "sqllint",
+    "sql-lint",
+    "nosql",
+    "fmt:",
+    "lint",
+    "eslint",
+    "pylint",
+    "yapf",
+    "prettier",
+    "vim:",
+    "-*-",
+    "region",
+    "endregion",
+    "#region",
+    "language:",
+    "language=",
+    "@",
+    "%",
+    "{{",
+    "{%",
+    "!",
+    "jinja",
+    "dataform",
+    "ddl-end",
+    "bigquill:",
+    "nolint",
+    "nosec",
+    "spell",
+    "cspell",
+    "codegen",
+    "begin-",
+    "end-",
 ];
 
 fn is_directive(text: &str) -> bool {
@@ -193,14 +257,49 @@ fn is_directive(text: &str) -> bool {
 }
 
 const NOTES: &[&str] = &[
-    "todo", "fixme", "xxx", "hack", "note", "nb", "warning", "bug", "deprecated", "author", "created", "date",
-    "version", "changelog", "see", "source", "file", "description", "usage", "ticket", "jira", "http", "https", "ref",
-    "owner", "modified", "updated", "revision", "license", "licence", "copyright", "param", "returns", "end", "p.s",
+    "todo",
+    "fixme",
+    "xxx",
+    "hack",
+    "note",
+    "nb",
+    "warning",
+    "bug",
+    "deprecated",
+    "author",
+    "created",
+    "date",
+    "version",
+    "changelog",
+    "see",
+    "source",
+    "file",
+    "description",
+    "usage",
+    "ticket",
+    "jira",
+    "http",
+    "https",
+    "ref",
+    "owner",
+    "modified",
+    "updated",
+    "revision",
+    "license",
+    "licence",
+    "copyright",
+    "param",
+    "returns",
+    "end",
+    "p.s",
 ];
 
 fn is_note(text: &str) -> bool {
     let first = text.trim_start();
-    let word: String = first.chars().take_while(|c| c.is_alphanumeric() || *c == '.').collect();
+    let word: String = first
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '.')
+        .collect();
     let rest = first.get(word.len()..).unwrap_or_default().trim_start();
     let lower = word.to_ascii_lowercase();
     let marked = rest.starts_with(':') || (rest.starts_with('(') && rest.contains("):"));
@@ -212,10 +311,24 @@ fn is_note(text: &str) -> bool {
 }
 
 const LICENCES: &[&str] = &[
-    "copyright", "all rights reserved", "spdx-license", "licensed under", "apache license", "mit license",
-    "mozilla public license", "general public license", "this file is part of", "permission is hereby granted",
-    "this source code form", "generated by", "auto-generated", "autogenerated", "automatically generated",
-    "do not edit", "(c) 20", "redistribution and use",
+    "copyright",
+    "all rights reserved",
+    "spdx-license",
+    "licensed under",
+    "apache license",
+    "mit license",
+    "mozilla public license",
+    "general public license",
+    "this file is part of",
+    "permission is hereby granted",
+    "this source code form",
+    "generated by",
+    "auto-generated",
+    "autogenerated",
+    "automatically generated",
+    "do not edit",
+    "(c) 20",
+    "redistribution and use",
 ];
 
 fn is_licence(text: &str) -> bool {
@@ -235,19 +348,69 @@ fn is_ruled(text: &str) -> bool {
 
 /// Words that a commented-out line of SQL may begin with.
 const SQL_STARTS: &[&str] = &[
-    "select", "with", "from", "where", "and", "or", "join", "left", "right", "inner", "cross", "full", "on", "group",
-    "order", "having", "limit", "qualify", "union", "insert", "update", "delete", "merge", "create", "drop", "alter",
-    "declare", "set", "case", "when", "then", "else", "end", "window", "partition", "as", "call", "begin", "if",
-    "execute", "truncate", "grant", "revoke", "using", "unnest", "except", "intersect", "values", "export", "assert",
+    "select",
+    "with",
+    "from",
+    "where",
+    "and",
+    "or",
+    "join",
+    "left",
+    "right",
+    "inner",
+    "cross",
+    "full",
+    "on",
+    "group",
+    "order",
+    "having",
+    "limit",
+    "qualify",
+    "union",
+    "insert",
+    "update",
+    "delete",
+    "merge",
+    "create",
+    "drop",
+    "alter",
+    "declare",
+    "set",
+    "case",
+    "when",
+    "then",
+    "else",
+    "end",
+    "window",
+    "partition",
+    "as",
+    "call",
+    "begin",
+    "if",
+    "execute",
+    "truncate",
+    "grant",
+    "revoke",
+    "using",
+    "unnest",
+    "except",
+    "intersect",
+    "values",
+    "export",
+    "assert",
 ];
 
 /// Commented-out SQL: it begins like SQL, and has SQL's capitals or SQL's marks.
 fn is_sql(text: &str) -> bool {
     let trimmed = text.trim();
-    if trimmed.starts_with([',', '(', ')', '`', '\'', '*', '+', '=', '<', '>', '|']) || trimmed.ends_with(';') {
+    if trimmed.starts_with([',', '(', ')', '`', '\'', '*', '+', '=', '<', '>', '|']) || trimmed.ends_with(';')
+    {
         return true;
     }
-    let first: String = trimmed.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let first: String = trimmed
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     let after = trimmed.get(first.len()..).unwrap_or_default();
     let starts = SQL_STARTS.contains(&first.to_ascii_lowercase().as_str());
     let upper = first.len() > 1 && first.chars().all(|c| c.is_ascii_uppercase());
@@ -255,7 +418,9 @@ fn is_sql(text: &str) -> bool {
         return true;
     }
     let ends_in_comma = trimmed.lines().all(|l| l.trim_end().ends_with(','));
-    if ends_in_comma || (after.starts_with('.') && after[1..].starts_with(|c: char| c.is_alphabetic() || c == '`')) {
+    if ends_in_comma
+        || (after.starts_with('.') && after[1..].starts_with(|c: char| c.is_alphabetic() || c == '`'))
+    {
         return true;
     }
     let marks = ["(", " = ", "=", "<", ">", "*", ".`", "`", "_id", " as ", "::"];
@@ -265,7 +430,8 @@ fn is_sql(text: &str) -> bool {
     }
     // `name(…)` or `a = b` alone on the line.
     let words = trimmed.split_whitespace().count();
-    (words <= 3 && (trimmed.contains('=') || trimmed.contains("(") && trimmed.ends_with(')'))) && !trimmed.ends_with('?')
+    (words <= 3 && (trimmed.contains('=') || trimmed.contains("(") && trimmed.ends_with(')')))
+        && !trimmed.ends_with('?')
 }
 
 #[cfg(test)]
@@ -273,7 +439,10 @@ mod tests {
     use super::*;
 
     fn asked(text: &str) -> Vec<(String, bool, Option<&str>)> {
-        questions(text).into_iter().map(|q| (q.text, q.automatic, q.answer.map(|a| &text[a]))).collect()
+        questions(text)
+            .into_iter()
+            .map(|q| (q.text, q.automatic, q.answer.map(|a| &text[a])))
+            .collect()
     }
 
     #[test]
@@ -286,27 +455,47 @@ mod tests {
             "--how many users?",
             "SELECT 1;\n\n-- how many users?\n\nSELECT 2;",
         ] {
-            assert_eq!(asked(text), [("how many users?".to_owned(), true, None)], "{text:?}");
+            assert_eq!(
+                asked(text),
+                [("how many users?".to_owned(), true, None)],
+                "{text:?}"
+            );
         }
-        assert_eq!(asked("-- how many users\n-- by country?\n"), [("how many users\nby country?".to_owned(), true, None)]);
+        assert_eq!(
+            asked("-- how many users\n-- by country?\n"),
+            [("how many users\nby country?".to_owned(), true, None)]
+        );
         assert_eq!(asked("-- top ten pages\n\n-- number of users\n").len(), 2);
     }
 
     #[test]
     fn a_statement_directly_below_is_the_answer() {
         let text = "-- how many users?\nSELECT COUNT(*) FROM u;\n\n-- and pages?\n\nSELECT 2";
-        assert_eq!(asked(text), [
-            ("how many users?".to_owned(), false, Some("SELECT COUNT(*) FROM u")),
-            ("and pages?".to_owned(), true, None)
-        ]);
+        assert_eq!(
+            asked(text),
+            [
+                (
+                    "how many users?".to_owned(),
+                    false,
+                    Some("SELECT COUNT(*) FROM u")
+                ),
+                ("and pages?".to_owned(), true, None)
+            ]
+        );
         assert!(questions(text)[0].answer_terminated);
         assert_eq!(question_at(text, 30).unwrap().text, "how many users?");
     }
 
     #[test]
     fn comments_in_a_statement_explain() {
-        assert_eq!(asked("SELECT a, -- the first one\n  -- the second one\n  b FROM t"), []);
-        assert_eq!(asked("SELECT a FROM t; -- how many are there?"), [("how many are there?".to_owned(), false, None)]);
+        assert_eq!(
+            asked("SELECT a, -- the first one\n  -- the second one\n  b FROM t"),
+            []
+        );
+        assert_eq!(
+            asked("SELECT a FROM t; -- how many are there?"),
+            [("how many are there?".to_owned(), false, None)]
+        );
     }
 
     #[test]
@@ -352,7 +541,10 @@ mod tests {
     fn places_and_separators() {
         let text = "SELECT 1\n  -- how many users?\n\n";
         let question = question_at(text, text.len() - 1).unwrap();
-        assert_eq!((question.insert_at, question.indent.as_str()), (text.len() - 2, "  "));
+        assert_eq!(
+            (question.insert_at, question.indent.as_str()),
+            (text.len() - 2, "  ")
+        );
         assert!(question.separator_missing);
         assert!(question_at(text, 2).is_none());
         assert_eq!(question_at(text, 9).unwrap(), question);

@@ -62,9 +62,15 @@ pub fn statements(text: &str) -> Vec<Statement> {
 #[must_use]
 pub fn split(text: &str) -> Split {
     let tokens = tokens(text);
-    let code: Vec<usize> =
-        (0..tokens.len()).filter(|&i| !tokens[i].is_comment()).collect();
-    let mut splitter = Splitter { text, tokens: &tokens, code: &code, at: 0, pieces: Vec::new(), blocks: 0 };
+    let code: Vec<usize> = (0..tokens.len()).filter(|&i| !tokens[i].is_comment()).collect();
+    let mut splitter = Splitter {
+        text,
+        tokens: &tokens,
+        code: &code,
+        at: 0,
+        pieces: Vec::new(),
+        blocks: 0,
+    };
     let mut statements = Vec::new();
     let mut open_blocks = 0;
     while splitter.at < code.len() {
@@ -95,7 +101,12 @@ pub fn split(text: &str) -> Split {
     }
     let pieces = splitter.pieces;
     let has_script = statements.len() > 1 || statements.iter().any(|s| s.block);
-    Split { tokens, statements, pieces, has_script }
+    Split {
+        tokens,
+        statements,
+        pieces,
+        has_script,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +174,9 @@ impl Splitter<'_> {
     }
 
     fn block(&mut self, depth: usize) -> (usize, Block) {
-        let word = self.token(0).map_or(String::new(), |t| t.text(self.text).to_ascii_uppercase());
+        let word = self
+            .token(0)
+            .map_or(String::new(), |t| t.text(self.text).to_ascii_uppercase());
         self.at += 1;
         match word.as_str() {
             "IF" => self.condition(&["THEN"], PieceKind::Expression),
@@ -176,7 +189,10 @@ impl Splitter<'_> {
             _ => {}
         }
         let closed = self.body(&word, depth);
-        (self.at.saturating_sub(1), if closed { Block::Closed } else { Block::Open })
+        (
+            self.at.saturating_sub(1),
+            if closed { Block::Closed } else { Block::Open },
+        )
     }
 
     /// Takes tokens up to one of these words as a piece; the cursor stands behind the word.
@@ -202,7 +218,10 @@ impl Splitter<'_> {
         if let (Some(&a), Some(&b)) = (self.code.get(first), self.code.get(end.wrapping_sub(1)))
             && first < end
         {
-            self.pieces.push(Piece { tokens: a..b + 1, kind });
+            self.pieces.push(Piece {
+                tokens: a..b + 1,
+                kind,
+            });
         }
     }
 
@@ -264,7 +283,10 @@ impl Splitter<'_> {
                 self.piece(first, self.at, PieceKind::Statement);
                 self.at += 1;
                 let closed = self.body("BEGIN", depth);
-                return (self.at.saturating_sub(1), if closed { Block::Closed } else { Block::Open });
+                return (
+                    self.at.saturating_sub(1),
+                    if closed { Block::Closed } else { Block::Open },
+                );
             }
             state.step(self);
             self.at += 1;
@@ -275,8 +297,10 @@ impl Splitter<'_> {
 
     /// Whether the current token begins a new statement though no `;` stands before it.
     fn begins_statement(&self, state: &State) -> bool {
-        let (Some(token), Some(previous)) = (self.token(0), self.code.get(self.at - 1).map(|&i| &self.tokens[i]))
-        else {
+        let (Some(token), Some(previous)) = (
+            self.token(0),
+            self.code.get(self.at - 1).map(|&i| &self.tokens[i]),
+        ) else {
             return false;
         };
         if token.kind != TokenKind::Word || !self.starts_line_after_gap(token, previous) {
@@ -285,11 +309,23 @@ impl Splitter<'_> {
         let starts = if self.word(0, "SELECT") {
             true
         } else if self.word(0, "WITH") {
-            self.word(1, "RECURSIVE") || (self.token(1).is_some_and(Token::is_name) && self.word(2, "AS") && self.symbol(3, "("))
+            self.word(1, "RECURSIVE")
+                || (self.token(1).is_some_and(Token::is_name) && self.word(2, "AS") && self.symbol(3, "("))
         } else if self.word(0, "CREATE") || self.word(0, "DECLARE") {
             true
         } else if self.any_word(0, &["DROP", "ALTER"]) {
-            self.any_word(1, &["TABLE", "VIEW", "FUNCTION", "SCHEMA", "PROCEDURE", "MATERIALIZED", "EXTERNAL"])
+            self.any_word(
+                1,
+                &[
+                    "TABLE",
+                    "VIEW",
+                    "FUNCTION",
+                    "SCHEMA",
+                    "PROCEDURE",
+                    "MATERIALIZED",
+                    "EXTERNAL",
+                ],
+            )
         } else if self.word(0, "INSERT") {
             self.word(1, "INTO")
         } else if self.word(0, "DELETE") {
@@ -320,7 +356,10 @@ struct State {
 
 impl State {
     fn new(splitter: &Splitter<'_>, _first: usize) -> Self {
-        Self { depth: 0, awaits: splitter.any_word(0, &["WITH", "INSERT", "CREATE", "EXPORT", "EXPLAIN", "MERGE"]) }
+        Self {
+            depth: 0,
+            awaits: splitter.any_word(0, &["WITH", "INSERT", "CREATE", "EXPORT", "EXPLAIN", "MERGE"]),
+        }
     }
 
     fn step(&mut self, splitter: &Splitter<'_>) {
@@ -345,9 +384,12 @@ impl State {
                 _ => false,
             },
             TokenKind::Word => {
-                ["AS", "ALL", "DISTINCT", "NAME", "THEN", "DO", "ELSE", "BEGIN", "LOOP", "EXPLAIN", "REPEAT"]
-                    .iter()
-                    .any(|w| text.eq_ignore_ascii_case(w))
+                [
+                    "AS", "ALL", "DISTINCT", "NAME", "THEN", "DO", "ELSE", "BEGIN", "LOOP", "EXPLAIN",
+                    "REPEAT",
+                ]
+                .iter()
+                .any(|w| text.eq_ignore_ascii_case(w))
                     || (self.awaits && self.depth == 0)
             }
             TokenKind::Quoted => self.awaits && self.depth == 0,
@@ -367,26 +409,39 @@ mod tests {
 
     fn pieces(text: &str) -> Vec<&str> {
         let split = split(text);
-        split.pieces.iter().map(|p| &text[split.tokens[p.tokens.start].start..split.tokens[p.tokens.end - 1].end]).collect()
+        split
+            .pieces
+            .iter()
+            .map(|p| &text[split.tokens[p.tokens.start].start..split.tokens[p.tokens.end - 1].end])
+            .collect()
     }
 
     #[test]
     fn semicolons_and_comments() {
-        assert_eq!(cut("-- a\nSELECT 1; -- b ; c\n\nSELECT ';' ;; SELECT 2"), ["SELECT 1", "SELECT ';'", "SELECT 2"]);
+        assert_eq!(
+            cut("-- a\nSELECT 1; -- b ; c\n\nSELECT ';' ;; SELECT 2"),
+            ["SELECT 1", "SELECT ';'", "SELECT 2"]
+        );
         assert_eq!(cut(""), Vec::<&str>::new());
         assert_eq!(cut(" ; -- x"), Vec::<&str>::new());
     }
 
     #[test]
     fn a_broken_neighbour_takes_nothing_along() {
-        assert_eq!(cut("SELECT 'abc FROM t;\nSELECT 2"), ["SELECT 'abc FROM t", "SELECT 2"]);
+        assert_eq!(
+            cut("SELECT 'abc FROM t;\nSELECT 2"),
+            ["SELECT 'abc FROM t", "SELECT 2"]
+        );
         assert_eq!(cut("SELECT `abc\n\nSELECT 2"), ["SELECT `abc", "SELECT 2"]);
         assert_eq!(cut("SELECT (1 + (2;\nSELECT 2"), ["SELECT (1 + (2", "SELECT 2"]);
-        assert_eq!(cut("SELECT (a FROM t\n\n-- how many?\n\nSELECT 2"), ["SELECT (a FROM t", "SELECT 2"]);
-        assert_eq!(cut("SELECT a FROM\n\nWITH x AS (SELECT 1)\nSELECT * FROM x"), [
-            "SELECT a FROM",
-            "WITH x AS (SELECT 1)\nSELECT * FROM x"
-        ]);
+        assert_eq!(
+            cut("SELECT (a FROM t\n\n-- how many?\n\nSELECT 2"),
+            ["SELECT (a FROM t", "SELECT 2"]
+        );
+        assert_eq!(
+            cut("SELECT a FROM\n\nWITH x AS (SELECT 1)\nSELECT * FROM x"),
+            ["SELECT a FROM", "WITH x AS (SELECT 1)\nSELECT * FROM x"]
+        );
     }
 
     #[test]
@@ -407,27 +462,45 @@ mod tests {
 
     #[test]
     fn statements_without_semicolons() {
-        assert_eq!(cut("SELECT 1 FROM t\n\n-- next?\n\nSELECT 2"), ["SELECT 1 FROM t", "SELECT 2"]);
-        assert_eq!(cut("SELECT 1 FROM t\n\nCREATE TABLE d.x AS SELECT 1"), ["SELECT 1 FROM t", "CREATE TABLE d.x AS SELECT 1"]);
+        assert_eq!(
+            cut("SELECT 1 FROM t\n\n-- next?\n\nSELECT 2"),
+            ["SELECT 1 FROM t", "SELECT 2"]
+        );
+        assert_eq!(
+            cut("SELECT 1 FROM t\n\nCREATE TABLE d.x AS SELECT 1"),
+            ["SELECT 1 FROM t", "CREATE TABLE d.x AS SELECT 1"]
+        );
     }
 
     #[test]
     fn blocks_hold_together_and_give_pieces() {
         let script = "DECLARE x INT64;\nIF x > 1 THEN\n SELECT 1; SELECT CASE WHEN a THEN 1 END;\nELSE SELECT 2; END IF;\nSELECT 3";
         assert_eq!(cut(script).len(), 3);
-        assert_eq!(pieces(script), [
-            "DECLARE x INT64",
-            "x > 1",
-            "SELECT 1",
-            "SELECT CASE WHEN a THEN 1 END",
-            "SELECT 2",
-            "SELECT 3"
-        ]);
+        assert_eq!(
+            pieces(script),
+            [
+                "DECLARE x INT64",
+                "x > 1",
+                "SELECT 1",
+                "SELECT CASE WHEN a THEN 1 END",
+                "SELECT 2",
+                "SELECT 3"
+            ]
+        );
         let procedure = "CREATE OR REPLACE PROCEDURE d.p(x INT64) BEGIN SELECT x; END; SELECT 1";
-        assert_eq!(pieces(procedure), ["CREATE OR REPLACE PROCEDURE d.p(x INT64)", "SELECT x", "SELECT 1"]);
-        assert_eq!(pieces("FOR r IN (SELECT 1 AS a) DO SELECT r.a; END FOR"), ["(SELECT 1 AS a)", "SELECT r.a"]);
+        assert_eq!(
+            pieces(procedure),
+            ["CREATE OR REPLACE PROCEDURE d.p(x INT64)", "SELECT x", "SELECT 1"]
+        );
+        assert_eq!(
+            pieces("FOR r IN (SELECT 1 AS a) DO SELECT r.a; END FOR"),
+            ["(SELECT 1 AS a)", "SELECT r.a"]
+        );
         assert_eq!(cut("BEGIN TRANSACTION; SELECT 1; COMMIT TRANSACTION").len(), 3);
-        assert_eq!(cut("BEGIN SELECT 1; EXCEPTION WHEN ERROR THEN SELECT 2; END; SELECT 3").len(), 2);
+        assert_eq!(
+            cut("BEGIN SELECT 1; EXCEPTION WHEN ERROR THEN SELECT 2; END; SELECT 3").len(),
+            2
+        );
     }
 
     #[test]
