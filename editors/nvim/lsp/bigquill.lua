@@ -1,0 +1,23 @@
+--- The language server's configuration, found by `vim.lsp.enable('bigquill')`.
+--- Change parts of it with `vim.lsp.config('bigquill', { ... })`; see `:help bigquill-config`.
+
+---@type vim.lsp.Config
+return {
+  cmd = { 'bigquill' },
+  filetypes = { 'sql', 'bigquery' },
+  root_markers = { 'bigquill.toml', '.git' },
+  settings = { bigquill = vim.empty_dict() },
+  -- Neovim can do both, but 0.11 does not say so by itself.
+  capabilities = {
+    textDocument = { inlineCompletion = { dynamicRegistration = false } },
+    workspace = { workspaceEdit = { documentChanges = true } },
+  },
+  handlers = {
+    ['workspace/applyEdit'] = function(...)
+      return require('bigquill').apply_edit(...)
+    end,
+  },
+  before_init = function(params, config)
+    params.initializationOptions = vim.tbl_get(config, 'settings', 'bigquill')
+  end,
+}
