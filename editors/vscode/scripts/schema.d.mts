@@ -1,0 +1,3 @@
+type Json = Record<string, unknown>;
+export function properties(schema: unknown): Record<string, Json>;
+export function rewritten(manifest: string, schema: unknown): string;
