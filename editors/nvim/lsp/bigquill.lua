@@ -17,7 +17,7 @@ return {
       return require('bigquill').apply_edit(...)
     end,
   },
-  before_init = function(params, config)
-    params.initializationOptions = vim.tbl_get(config, 'settings', 'bigquill')
-  end,
+  -- At once: an edit for an older text is refused (below), and the server must know by then that there
+  -- is a newer one.
+  flags = { debounce_text_changes = 0 },
 }

@@ -36,14 +36,26 @@ return function(harness, plugin)
     return { line = line, character = character }
   end
 
-  test('starts for SQL with its settings as initialization options', function()
+  test('starts for SQL, answers for its settings and says what it can', function()
     local options = "vim.lsp.config('bigquill', { settings = { bigquill = { device = 'cpu' } } })"
     with({ '-- how many orders?' }, options, function(child)
-      equal(child:lua('return fake.initialize.initializationOptions'), { device = 'cpu' })
-      equal(child:lua('return vim.lsp.get_clients()[1].settings.bigquill'), { device = 'cpu' })
+      local answer = child:lua([[return vim.lsp.handlers['workspace/configuration'](
+        nil, { items = { { section = 'bigquill' } } }, { client_id = vim.lsp.get_clients()[1].id })]])
+      equal(answer, { { device = 'cpu' } })
       local capabilities = child:lua('return fake.initialize.capabilities')
       equal(capabilities.workspace.workspaceEdit.documentChanges, true)
       assert(capabilities.textDocument.inlineCompletion, 'inline completion is not announced')
+    end)
+  end)
+
+  test('the server hears of a change before an edit for the older text is refused', function()
+    with({ '-- orders' }, nil, function(child)
+      local sent = child:lua([[
+        local before = #fake.notifications
+        vim.api.nvim_buf_set_lines(0, 0, 1, false, { '-- orders of today' })
+        return vim.tbl_map(function(n) return n.method end, vim.list_slice(fake.notifications, before + 1))
+      ]])
+      equal(sent, { 'textDocument/didChange' })
     end)
   end)
 

@@ -27,7 +27,6 @@ export async function deactivate(): Promise<void> {
 class Session implements vscode.Disposable {
   private readonly log = vscode.window.createOutputChannel('bigquill', { log: true });
   private readonly status = new Status();
-  private readonly watcher = vscode.workspace.createFileSystemWatcher('**/bigquill.toml');
   private readonly keys: readonly string[];
   private readonly disposables: vscode.Disposable[];
   private client: LanguageClient | undefined;
@@ -40,7 +39,6 @@ class Session implements vscode.Disposable {
     this.disposables = [
       this.log,
       this.status,
-      this.watcher,
       command('bigquill.generateAtCursor', generateAtCursor),
       command('bigquill.restartServer', () => this.restart()),
       command('bigquill.showLog', () => this.log.show()),
@@ -120,8 +118,6 @@ class Session implements vscode.Disposable {
         { scheme: 'untitled', language },
       ]),
       outputChannel: this.log,
-      initializationOptions: () => this.settings(),
-      synchronize: { fileEvents: this.watcher },
       middleware: {
         workspace: {
           configuration: (params) =>

@@ -71,18 +71,47 @@ end
 --- What the server itself says about its device, model, catalog and BigQuery access.
 function M.doctor()
   local result = M.run({ require('bigquill').executable(), 'doctor' }, M.root())
-  local report = vim.trim(result.stdout)
-  for line in vim.gsplit(report, '\n', { trimempty = true }) do
-    health.info(line)
+  if vim.trim(result.stdout) == '' then
+    health.error(('bigquill doctor ends with %d'):format(result.code), result.stderr)
+    return
   end
-  if result.code == 0 then
-    health.ok('bigquill doctor finds nothing amiss')
-  else
-    health.warn('bigquill doctor finds something amiss', {
-      'Follow what it says above',
-      'A missing model: :BigquillModelPull',
-    })
+  M.relay(vim.split(vim.trim(result.stdout), '\n', { plain = true }))
+end
+
+--- Reports the doctor's lines: a section, then its items as `ok`, `-` or `!`, with remedies after an arrow.
+---@param lines string[]
+function M.relay(lines)
+  local section, report, text, remedies = '', nil, nil, {}
+  local function flush()
+    if report and text then
+      report(('%s: %s'):format(section, text), #remedies > 0 and remedies or nil)
+    end
+    report, text, remedies = nil, nil, {}
   end
+  local reports = { ok = health.ok, ['!'] = health.error, ['-'] = M.lack }
+  for _, line in ipairs(lines) do
+    local mark, item = line:match('^  (%S+)%s+(.*)')
+    local remedy = line:match('^%s+→%s*(.*)')
+    if remedy then
+      table.insert(remedies, remedy)
+    elseif mark and reports[mark] then
+      flush()
+      report, text = reports[mark], item
+    elseif not line:match('^%s') then
+      flush()
+      section = line
+    else
+      text = (text or '') .. ' ' .. vim.trim(line)
+    end
+  end
+  flush()
+end
+
+--- Something that is not there and need not be: no warning.
+---@param text string
+---@param remedies? string[]
+function M.lack(text, remedies)
+  health.info(table.concat(vim.list_extend({ text }, remedies or {}), '; '))
 end
 
 --- The nearest folder with a configuration file.
@@ -97,7 +126,12 @@ end
 ---@param cwd? string
 ---@return { code: integer, stdout: string, stderr: string }
 function M.run(command, cwd)
-  local ok, process = pcall(vim.system, command, { cwd = cwd, text = true, timeout = TIMEOUT_MS })
+  local ok, process = pcall(vim.system, command, {
+    cwd = cwd,
+    env = { NO_COLOR = '1' },
+    text = true,
+    timeout = TIMEOUT_MS,
+  })
   if not ok then
     return { code = -1, stdout = '', stderr = tostring(process) }
   end
