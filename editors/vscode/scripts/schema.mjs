@@ -25,6 +25,24 @@ export function rewritten(manifest, schema) {
   return JSON.stringify(value, null, 2) + '\n';
 }
 
+/** The settings as a Markdown table. */
+export function table(schema) {
+  const rows = Object.entries(schema.properties).map(([key, property]) => {
+    const value = property.default === null ? 'unset' : `\`${JSON.stringify(property.default)}\``;
+    return `| \`${key}\` | ${value} | ${property.description.replaceAll('|', '\\|')} |\n`;
+  });
+  return '| key | default | meaning |\n|---|---|---|\n' + rows.join('');
+}
+
+/** The text of docs/editors.md with the table between its two marks. */
+export function documented(text, schema) {
+  const marks = /(<!-- settings:[^\n]*-->\n)[^]*?(<!-- end of settings -->)/;
+  if (!marks.test(text)) {
+    throw new Error('docs/editors.md has lost the marks around its table of settings');
+  }
+  return text.replace(marks, (_, start, end) => start + table(schema) + end);
+}
+
 /** A copy of `node` with every `$ref` replaced by what it names; keys beside a reference win. */
 function resolve(node, schema) {
   if (Array.isArray(node)) {

@@ -2,7 +2,7 @@ import * as assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { test } from 'node:test';
-import { properties, rewritten } from '../scripts/schema.mjs';
+import { documented, properties, rewritten } from '../scripts/schema.mjs';
 import { explicitSettings, serverKeys } from '../src/settings.js';
 
 const root = path.dirname(__dirname);
@@ -29,6 +29,11 @@ test('names, types, defaults and descriptions are those of the schema', () => {
       assert.deepEqual(property['type'], value['type'], key);
     }
   }
+});
+
+test('docs/editors.md has the same settings', () => {
+  const manual = fs.readFileSync(path.join(root, '../../docs/editors.md'), 'utf8');
+  assert.equal(manual, documented(manual, schema), 'run `npm run settings`');
 });
 
 test('a changed, a missing and an unknown key are all noticed', () => {
