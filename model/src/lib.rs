@@ -2,15 +2,19 @@
 //!
 //! Knows SQL only through `bigquill-analysis`, and nothing of editors or of BigQuery's API.
 
-pub mod generate;
-
 mod cpu;
+
+pub mod chat;
 pub mod decoder;
+pub mod generate;
 pub mod gguf;
 pub mod kv_cache;
 pub mod linear;
 pub mod lora;
 pub mod ops;
 pub mod prefix_cache;
+pub mod prompt;
 pub mod sampler;
+pub mod store;
 pub mod testing;
+pub mod tokenizer;
