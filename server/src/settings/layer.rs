@@ -81,12 +81,20 @@ impl Layer {
             match serde_json::from_value(value.clone()) {
                 Ok(next) => *settings = next,
                 Err(error) => {
-                    problems.push(origin.problem(&format!("`{key}` cannot be used: {error}")));
+                    let why = in_plain_words(&error);
+                    problems.push(origin.problem(&format!("`{key}` cannot be used: {why}")));
                     value[key.as_str()] = old;
                 }
             }
         }
     }
+}
+
+/// serde names Rust's types, which mean nothing in a configuration file.
+fn in_plain_words(error: &serde_json::Error) -> String {
+    ["usize", "u64"].iter().fold(error.to_string(), |text, name| {
+        text.replace(&format!("expected {name}"), "expected a whole number")
+    })
 }
 
 /// Variables `BIGQUILL_<KEY>`. A number or a flag is taken as such where its key wants one.

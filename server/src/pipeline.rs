@@ -1,0 +1,409 @@
+//! From a question to checked SQL, without an editor: prompt, generate, check, repair.
+//!
+//! The answer of a model is a proposal. It counts as proved only when the check finds nothing against it; what does
+//! not hold is repaired (nearest name, else asked again with the findings, twice at most) or returned as not proved.
+//! Dropping the future of [`complete`] cancels the generation.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bigquill_analysis::check::Diagnostic;
+use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_model::generate::{
+    FinishReason, GenerateError, GenerateRequest, GenerationEvent, Generator, Prompt, Sampling,
+};
+use bigquill_model::prompt::{self, PromptInput};
+use futures::StreamExt;
+
+use crate::settings::Settings;
+
+mod answer_text;
+mod insertion;
+mod judgement;
+mod repair;
+
+use answer_text::AnswerText;
+pub use insertion::{NOT_PROVED, edits};
+pub use judgement::{Judgement, judge};
+
+/// How often a model is asked again with what was found against its answer.
+const ASK_AGAIN: usize = 2;
+
+/// A question over a catalog.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The question, in plain language.
+    pub question: String,
+    /// Knowledge that the question needs, such as the meaning of a code.
+    pub evidence: Option<String>,
+    /// The tables.
+    pub snapshot: Arc<CatalogSnapshot>,
+    /// Limits and sampling.
+    pub options: Options,
+}
+
+/// Limits and sampling.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// Most tokens of one answer.
+    pub max_tokens: usize,
+    /// Most tokens of tables, evidence and question in the prompt.
+    pub prompt_tokens: usize,
+    /// Greedy or seeded.
+    pub sampling: Sampling,
+}
+
+/// What happens on the way, for a progress display.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Progress<'a> {
+    /// The model reads the prompt.
+    Prompt {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Of these, tokens known from an earlier prompt.
+        reused: usize,
+    },
+    /// The SQL so far; grows with every call, and begins anew after [`Progress::Repairing`].
+    Text(&'a str),
+    /// The SQL is checked.
+    Checking,
+    /// The check found something; the model is asked again.
+    Repairing {
+        /// Which time, from 1.
+        attempt: usize,
+        /// What was found.
+        findings: &'a [String],
+    },
+}
+
+/// SQL for a question, and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// One statement without its `;`, as the model wrote it or as it was repaired.
+    pub sql: String,
+    /// Whether the check proved that it parses and that every name in it resolves.
+    pub proved: bool,
+    /// Who proved it.
+    pub proved_by: Option<ProvedBy>,
+    /// Whether it is something else than one query: then it is shown, never inserted.
+    pub refused: bool,
+    /// What the check found, with byte ranges in `sql`.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Why it is not proved, beside the findings: short phrases.
+    pub reasons: Vec<String>,
+    /// What was done to the model's first answer.
+    pub repairs: Vec<Repair>,
+    /// Tokens of the first prompt.
+    pub prompt_tokens: usize,
+    /// Of these, tokens known from an earlier prompt.
+    pub reused_tokens: usize,
+    /// Tokens generated, those of answers given up included.
+    pub tokens: usize,
+    /// Milliseconds from the question to the answer.
+    pub ms: f64,
+    /// Tokens per second while the model wrote; 0 where it wrote no two tokens.
+    pub tokens_per_second: f64,
+    /// Why the last generation ended.
+    pub finish: Finish,
+}
+
+/// Who proved an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProvedBy {
+    /// Our own resolver, against the catalog.
+    Resolver,
+}
+
+/// One step of repair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repair {
+    /// A name was replaced by the nearest one that exists; the fix's title.
+    NearestName(String),
+    /// The model was asked again with so many findings.
+    AskedAgain(usize),
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The model ended its answer.
+    Stop,
+    /// The statement was whole though the model went on.
+    Statement,
+    /// `max_tokens` was reached: the SQL may be cut off.
+    Length,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PipelineError {
+    /// The generator.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// The model wrote no SQL at all.
+    #[error("the model wrote no SQL; put the question in other words, or set another `model`")]
+    Empty,
+}
+
+impl Options {
+    /// What the settings say.
+    #[must_use]
+    pub fn from_settings(settings: &Settings) -> Self {
+        Self {
+            max_tokens: settings.max_tokens,
+            prompt_tokens: settings.prompt_tokens,
+            sampling: match settings.seed {
+                None => Sampling::Greedy,
+                Some(seed) => Sampling::Nucleus {
+                    temperature: 0.7,
+                    top_p: 0.95,
+                    seed,
+                },
+            },
+        }
+    }
+}
+
+impl ProvedBy {
+    /// The name in output.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolver => "resolver",
+        }
+    }
+}
+
+impl Finish {
+    /// The name in output.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Statement => "statement",
+            Self::Length => "length",
+        }
+    }
+}
+
+impl std::fmt::Display for Repair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NearestName(title) => f.write_str(title),
+            Self::AskedAgain(1) => f.write_str("asked again with 1 finding"),
+            Self::AskedAgain(findings) => write!(f, "asked again with {findings} findings"),
+        }
+    }
+}
+
+/// Answers a question. Dropping the future cancels the work.
+///
+/// # Errors
+/// Where the generator fails at the first try or writes nothing. An answer that does not hold is no error.
+pub async fn complete(
+    request: &Request,
+    generator: &dyn Generator,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<Answer, PipelineError> {
+    let begin = Instant::now();
+    let first_prompt = first_prompt(request, generator);
+    let mut prompt = first_prompt.clone();
+    let mut work = Work::default();
+    let mut best: Option<Candidate> = None;
+    let mut repairs = Vec::new();
+    for attempt in 0..=ASK_AGAIN {
+        let text = match generate(
+            request,
+            std::mem::take(&mut prompt),
+            generator,
+            &mut work,
+            progress,
+        )
+        .await
+        {
+            Ok(text) => text,
+            // What stands is worth more than an error at the second try.
+            Err(_) if best.is_some() => break,
+            Err(error) => return Err(error.into()),
+        };
+        progress(Progress::Checking);
+        let again = best.as_ref().is_some_and(|b| b.written == text);
+        let candidate = Candidate::new(text, repairs.clone(), &request.snapshot);
+        let findings = candidate.judgement.findings();
+        // Without tables nothing can be proved, and a longer answer than allowed does not become shorter.
+        let hopeless = request.snapshot.is_empty() || work.finish == Finish::Length;
+        let done = candidate.judgement.proved || attempt == ASK_AGAIN || again || hopeless;
+        if !done {
+            prompt = repair::ask_again(&first_prompt, &candidate.sql, &candidate.judgement);
+            progress(Progress::Repairing {
+                attempt: attempt + 1,
+                findings: &findings,
+            });
+            repairs.push(Repair::AskedAgain(findings.len()));
+        }
+        if best
+            .as_ref()
+            .is_none_or(|b| candidate.judgement.better_than(&b.judgement))
+        {
+            best = Some(candidate);
+        }
+        if done {
+            break;
+        }
+    }
+    let best = best.filter(|b| !b.sql.is_empty()).ok_or(PipelineError::Empty)?;
+    let answer = work.answer(best, begin);
+    tracing::info!(
+        proved = answer.proved,
+        repairs = answer.repairs.len(),
+        prompt_tokens = answer.prompt_tokens,
+        reused_tokens = answer.reused_tokens,
+        tokens = answer.tokens,
+        ms = answer.ms,
+        "answered"
+    );
+    Ok(answer)
+}
+
+fn first_prompt(request: &Request, generator: &dyn Generator) -> Prompt {
+    let input = PromptInput {
+        question: &request.question,
+        evidence: request.evidence.as_deref(),
+        snapshot: &request.snapshot,
+        budget: request.options.prompt_tokens,
+    };
+    prompt::build(&input, &|text| generator.count_tokens(text))
+}
+
+/// An answer of the model, after names were put right.
+struct Candidate {
+    /// As the model wrote it.
+    written: String,
+    sql: String,
+    judgement: Judgement,
+    repairs: Vec<Repair>,
+}
+
+impl Candidate {
+    fn new(written: String, mut repairs: Vec<Repair>, snapshot: &CatalogSnapshot) -> Self {
+        let judgement = judge(&written, snapshot);
+        let (sql, judgement, titles) = repair::nearest_names(written.clone(), judgement, snapshot);
+        repairs.extend(titles.into_iter().map(Repair::NearestName));
+        Self {
+            written,
+            sql,
+            judgement,
+            repairs,
+        }
+    }
+}
+
+/// What the generations of one answer took.
+struct Work {
+    prompt: Option<(usize, usize)>,
+    tokens: usize,
+    decode_ms: f64,
+    finish: Finish,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            prompt: None,
+            tokens: 0,
+            decode_ms: 0.0,
+            finish: Finish::Stop,
+        }
+    }
+}
+
+impl Work {
+    fn answer(self, best: Candidate, begin: Instant) -> Answer {
+        let (prompt_tokens, reused_tokens) = self.prompt.unwrap_or_default();
+        // What was cut off may hold by chance, but it is not what was asked for.
+        let proved = best.judgement.proved && self.finish != Finish::Length;
+        Answer {
+            sql: best.sql,
+            proved,
+            proved_by: proved.then_some(ProvedBy::Resolver),
+            refused: best.judgement.refused,
+            diagnostics: best.judgement.diagnostics,
+            reasons: best.judgement.reasons,
+            repairs: best.repairs,
+            prompt_tokens,
+            reused_tokens,
+            tokens: self.tokens,
+            ms: begin.elapsed().as_secs_f64() * 1000.0,
+            tokens_per_second: per_second(self.tokens, self.decode_ms),
+            finish: self.finish,
+        }
+    }
+}
+
+fn per_second(tokens: usize, ms: f64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a count of tokens is far below 2^52")]
+    let tokens = tokens.saturating_sub(1) as f64;
+    if ms > 0.0 { tokens / ms * 1000.0 } else { 0.0 }
+}
+
+/// One generation: its SQL, cut where the statement ends.
+async fn generate(
+    request: &Request,
+    prompt: Prompt,
+    generator: &dyn Generator,
+    work: &mut Work,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<String, GenerateError> {
+    let mut events = generator.generate(GenerateRequest {
+        prompt,
+        max_tokens: request.options.max_tokens,
+        sampling: request.options.sampling,
+    })?;
+    let mut text = AnswerText::default();
+    let mut pieces = 0;
+    let mut writing: Option<Instant> = None;
+    while let Some(event) = events.next().await {
+        match event? {
+            GenerationEvent::Started {
+                prompt_tokens: tokens,
+                reused_tokens: reused,
+            } => {
+                work.prompt.get_or_insert((tokens, reused));
+                progress(Progress::Prompt { tokens, reused });
+            }
+            GenerationEvent::Text(piece) => {
+                pieces += 1;
+                let begin = *writing.get_or_insert_with(Instant::now);
+                text.push(&piece);
+                progress(Progress::Text(text.sql()));
+                if text.is_whole() {
+                    // Dropping the stream stops the model; a piece is a token but for split characters.
+                    work.tokens += pieces;
+                    work.decode_ms += begin.elapsed().as_secs_f64() * 1000.0;
+                    work.finish = Finish::Statement;
+                    return Ok(text.statement());
+                }
+            }
+            GenerationEvent::Finished {
+                reason,
+                tokens,
+                decode_ms,
+                ..
+            } => {
+                work.tokens += tokens;
+                work.decode_ms += decode_ms;
+                work.finish = match reason {
+                    FinishReason::Stop => Finish::Stop,
+                    FinishReason::Length => Finish::Length,
+                };
+                return Ok(text.statement());
+            }
+        }
+    }
+    Err(GenerateError::Failed(
+        "it ended in the middle of an answer; try again".to_owned(),
+    ))
+}
+
+#[cfg(test)]
+mod tests;
