@@ -13,8 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::decoder::Architecture;
-use crate::gguf::Quantization;
 use crate::generate::{EventSender, GenerateError, GenerateRequest, Generation, Generator};
+use crate::gguf::Quantization;
 use crate::tokenizer::Tokenizer;
 
 use load::Model;
@@ -135,13 +135,21 @@ impl Engine {
     /// Starts the thread, which loads the model. Returns at once.
     #[must_use]
     pub fn start(options: EngineOptions) -> Self {
-        let status = Status { state: EngineState::Loading, tokenizer: None };
-        let shared = Arc::new(Shared { status: Mutex::new(status), changed: Condvar::new() });
+        let status = Status {
+            state: EngineState::Loading,
+            tokenizer: None,
+        };
+        let shared = Arc::new(Shared {
+            status: Mutex::new(status),
+            changed: Condvar::new(),
+        });
         let (queue, jobs) = mpsc::channel();
         let thread_shared = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("bigquill-engine".to_owned());
         if let Err(error) = thread.spawn(move || run(&options, &jobs, &thread_shared)) {
-            shared.set_state(EngineState::Failed(format!("the engine's thread did not start: {error}")));
+            shared.set_state(EngineState::Failed(format!(
+                "the engine's thread did not start: {error}"
+            )));
         }
         Self { queue, shared }
     }
@@ -161,7 +169,9 @@ impl Engine {
         match &self.shared.wait_while(loading).state {
             EngineState::Ready(info) => Ok(info.clone()),
             EngineState::Failed(why) => Err(GenerateError::Unavailable(why.clone())),
-            EngineState::Loading => Err(GenerateError::Unavailable("the model is still being loaded".to_owned())),
+            EngineState::Loading => Err(GenerateError::Unavailable(
+                "the model is still being loaded".to_owned(),
+            )),
         }
     }
 }
@@ -173,7 +183,8 @@ impl Generator for Engine {
         }
         let (events, generation) = Generation::channel();
         let queued = self.queue.send(Job { request, events });
-        queued.map_err(|_| GenerateError::Unavailable("the engine has ended; restart bigquill".to_owned()))?;
+        queued
+            .map_err(|_| GenerateError::Unavailable("the engine has ended; restart bigquill".to_owned()))?;
         Ok(generation)
     }
 
@@ -194,7 +205,9 @@ impl Shared {
     }
 
     fn wait_while(&self, condition: impl FnMut(&mut Status) -> bool) -> MutexGuard<'_, Status> {
-        self.changed.wait_while(self.status(), condition).unwrap_or_else(PoisonError::into_inner)
+        self.changed
+            .wait_while(self.status(), condition)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set_state(&self, state: EngineState) {
@@ -210,10 +223,17 @@ impl Shared {
 
 /// The thread's life: load, then answer until the engine is dropped.
 fn run(options: &EngineOptions, jobs: &mpsc::Receiver<Job>, shared: &Shared) {
-    let loaded = catch_unwind(AssertUnwindSafe(|| Model::load(options, |t| shared.set_tokenizer(t))));
+    let loaded = catch_unwind(AssertUnwindSafe(|| {
+        Model::load(options, |t| shared.set_tokenizer(t))
+    }));
     match loaded.unwrap_or_else(|panic| Err(panic_text(&*panic))) {
         Ok((model, info)) => {
-            tracing::info!(model = info.name, device = info.device, adapter = info.adapter, "model loaded");
+            tracing::info!(
+                model = info.name,
+                device = info.device,
+                adapter = info.adapter,
+                "model loaded"
+            );
             shared.set_state(EngineState::Ready(info));
             serve(model, jobs);
         }
@@ -248,5 +268,8 @@ fn serve(mut model: Model, jobs: &mpsc::Receiver<Job>) {
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("an internal error, please report it: {}", text.unwrap_or_else(|| "no message".to_owned()))
+    format!(
+        "an internal error, please report it: {}",
+        text.unwrap_or_else(|| "no message".to_owned())
+    )
 }

@@ -6,6 +6,7 @@ mod cpu;
 
 pub mod chat;
 pub mod decoder;
+pub mod engine;
 pub mod generate;
 pub mod gguf;
 pub mod kv_cache;

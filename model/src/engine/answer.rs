@@ -17,17 +17,27 @@ enum Progress {
 
 impl Model {
     /// Answers a request, or stops early where nobody listens any more. What was computed is kept in either case.
-    pub(super) fn answer(&mut self, request: &GenerateRequest, events: &EventSender) -> Result<(), GenerateError> {
+    pub(super) fn answer(
+        &mut self,
+        request: &GenerateRequest,
+        events: &EventSender,
+    ) -> Result<(), GenerateError> {
         let prompt = self.tokenizer.encode_chat(&request.prompt);
         let prompt = prompt.map_err(|error| GenerateError::Failed(error.to_string()))?;
         let context = self.decoder.config().context;
         if prompt.is_empty() || prompt.len() + request.max_tokens > context {
-            return Err(GenerateError::ContextFull { prompt_tokens: prompt.len(), context });
+            return Err(GenerateError::ContextFull {
+                prompt_tokens: prompt.len(),
+                context,
+            });
         }
         // The last token is always run, for its logits.
         let kept = self.prefixes.take(&prompt, prompt.len() - 1)?;
         let mut cache = kept.map_or_else(|| self.decoder.cache(), Ok)?;
-        events.send(Ok(GenerationEvent::Started { prompt_tokens: prompt.len(), reused_tokens: cache.len() }));
+        events.send(Ok(GenerationEvent::Started {
+            prompt_tokens: prompt.len(),
+            reused_tokens: cache.len(),
+        }));
         let mut tokens = prompt;
         let answered = self.generate(request, events, &mut tokens, &mut cache);
         tokens.truncate(cache.len());
@@ -45,7 +55,9 @@ impl Model {
     ) -> Result<Progress, GenerateError> {
         let start = Instant::now();
         let (prompt_tokens, reused) = (tokens.len(), cache.len());
-        let Some(mut logits) = self.prefill(events, tokens, cache)? else { return Ok(Progress::Cancelled) };
+        let Some(mut logits) = self.prefill(events, tokens, cache)? else {
+            return Ok(Progress::Cancelled);
+        };
         let prefill = start.elapsed();
         let tokenizer = std::sync::Arc::clone(&self.tokenizer);
         let mut text = tokenizer.decoder();
@@ -71,7 +83,14 @@ impl Model {
         send_text(events, text.finish());
         let (count, decode) = (tokens.len() - prompt_tokens, start.elapsed() - prefill);
         let per_second = count as f64 / decode.as_secs_f64();
-        tracing::info!(prompt_tokens, reused, ?prefill, tokens = count, per_second, "generated");
+        tracing::info!(
+            prompt_tokens,
+            reused,
+            ?prefill,
+            tokens = count,
+            per_second,
+            "generated"
+        );
         events.send(Ok(GenerationEvent::Finished {
             reason,
             tokens: count,
@@ -94,7 +113,11 @@ impl Model {
                 return Ok(None);
             }
             let end = (cache.len() + self.chunk).min(tokens.len());
-            let wanted = if end == tokens.len() { Logits::Last } else { Logits::None };
+            let wanted = if end == tokens.len() {
+                Logits::Last
+            } else {
+                Logits::None
+            };
             logits = self.decoder.forward(&tokens[cache.len()..end], cache, wanted)?;
         }
         Ok(Some(logits))

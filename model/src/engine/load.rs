@@ -50,8 +50,20 @@ impl Model {
         };
         let prefixes = PrefixCache::new(options.prefix_cache_bytes);
         // A chunk is the longest that a cancelled request still computes: a fraction of a second on either.
-        let chunk = if options.device == DeviceChoice::Cpu { 64 } else { 512 };
-        Ok((Self { decoder, tokenizer, prefixes, chunk }, info))
+        let chunk = if options.device == DeviceChoice::Cpu {
+            64
+        } else {
+            512
+        };
+        Ok((
+            Self {
+                decoder,
+                tokenizer,
+                prefixes,
+                chunk,
+            },
+            info,
+        ))
     }
 
     /// Drops what is kept between questions.
@@ -63,7 +75,9 @@ impl Model {
 fn adapter(choice: &AdapterChoice, config: &Config) -> Result<Option<LoraAdapter>, LoraError> {
     match choice {
         AdapterChoice::None => Ok(None),
-        AdapterChoice::Default => EmbeddedAdapter::for_model(config).map(EmbeddedAdapter::load).transpose(),
+        AdapterChoice::Default => EmbeddedAdapter::for_model(config)
+            .map(EmbeddedAdapter::load)
+            .transpose(),
         AdapterChoice::Path(folder) => LoraAdapter::read(folder).map(Some),
     }
 }
@@ -71,7 +85,9 @@ fn adapter(choice: &AdapterChoice, config: &Config) -> Result<Option<LoraAdapter
 /// The device, and what it is called.
 fn place(options: &EngineOptions) -> Result<(Placement, String), String> {
     let unavailable = |feature: &str, error: candle_core::Error| {
-        format!("{feature} cannot be used: {error}; choose another device, or build with `--features {feature}`")
+        format!(
+            "{feature} cannot be used: {error}; choose another device, or build with `--features {feature}`"
+        )
     };
     match options.device {
         DeviceChoice::Cpu => {
@@ -97,7 +113,11 @@ fn cores() -> usize {
 fn tokenizer(gguf: &Gguf, config: &Config) -> Result<Tokenizer, TokenizerError> {
     let tokenizer = Tokenizer::new(source(gguf)?)?;
     if tokenizer.vocabulary_size() > config.vocabulary {
-        let what = format!("{} tokens and {} embeddings", tokenizer.vocabulary_size(), config.vocabulary);
+        let what = format!(
+            "{} tokens and {} embeddings",
+            tokenizer.vocabulary_size(),
+            config.vocabulary
+        );
         return Err(TokenizerError::Invalid(what));
     }
     Ok(tokenizer)
@@ -108,7 +128,11 @@ fn source(gguf: &Gguf) -> Result<TokenizerSource, TokenizerError> {
     let text = |key: &str| get(key).and_then(Value::as_str).map(str::to_owned);
     let texts = |key: &str| get(key).and_then(Value::as_strings).map(<[String]>::to_vec);
     let flag = |key: &str| get(key).and_then(Value::as_bool);
-    let id = |key: &str| get(key).and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+    let id = |key: &str| {
+        get(key)
+            .and_then(Value::as_u64)
+            .and_then(|id| u32::try_from(id).ok())
+    };
     let model = text("model").ok_or(TokenizerError::Missing("tokenizer.ggml.model"))?;
     let sentence_piece = model == "llama";
     Ok(TokenizerSource {
@@ -129,7 +153,10 @@ fn source(gguf: &Gguf) -> Result<TokenizerSource, TokenizerError> {
         eot: id("eot_token_id"),
         unknown: id("unknown_token_id"),
         add_bos: flag("add_bos_token").unwrap_or(sentence_piece),
-        chat_template: gguf.get("tokenizer.chat_template").and_then(Value::as_str).map(str::to_owned),
+        chat_template: gguf
+            .get("tokenizer.chat_template")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
         model,
     })
 }

@@ -15,10 +15,12 @@ const KV_HEADS: usize = 2;
 const HEAD_DIM: usize = HIDDEN / HEADS;
 const FEED_FORWARD: usize = 512;
 const CONTEXT: usize = 512;
-/// 256 bytes, then the control tokens of a chat.
+/// Tokens that are text: the bytes, and one pair, for a vocabulary needs a merge.
+const TEXTS: usize = 257;
+/// The control tokens of a chat, which follow.
 const CONTROLS: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 /// The token that ends an answer.
-pub const TINY_END: u32 = 258;
+pub const TINY_END: u32 = TEXTS as u32 + 2;
 const CHAT_TEMPLATE: &str = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n\
     {{ message['content'] }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
@@ -43,7 +45,7 @@ impl TinyModel {
         self.sizes(&mut writer);
         tokenizer(&mut writer);
         let mut random = Random(self.seed);
-        let vocabulary = 256 + CONTROLS.len();
+        let vocabulary = TEXTS + CONTROLS.len();
         self.matrix(
             &mut writer,
             "token_embd.weight",
@@ -139,18 +141,22 @@ fn float_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// GPT-2's byte vocabulary without a merge: one token a byte.
+/// GPT-2's byte vocabulary: one token a byte, but for a space before a `t`.
 fn tokenizer(writer: &mut GgufWriter) {
     let mut tokens: Vec<String> = byte_pieces();
+    tokens.push("\u{120}t".to_owned());
     tokens.extend(CONTROLS.map(str::to_owned));
-    let mut kinds = vec![1; 256];
+    let mut kinds = vec![1; TEXTS];
     kinds.resize(tokens.len(), 3);
     writer.set("tokenizer.ggml.model", Value::String("gpt2".to_owned()));
     writer.set("tokenizer.ggml.pre", Value::String("qwen2".to_owned()));
     writer.set("tokenizer.ggml.tokens", Value::Array(Array::String(tokens)));
     writer.set("tokenizer.ggml.token_type", Value::Array(Array::Signed(kinds)));
-    writer.set("tokenizer.ggml.merges", Value::Array(Array::String(Vec::new())));
-    writer.set("tokenizer.ggml.bos_token_id", Value::Unsigned(256));
+    writer.set(
+        "tokenizer.ggml.merges",
+        Value::Array(Array::String(vec!["\u{120} t".to_owned()])),
+    );
+    writer.set("tokenizer.ggml.bos_token_id", Value::Unsigned(TEXTS as u64));
     writer.set(
         "tokenizer.ggml.eos_token_id",
         Value::Unsigned(u64::from(TINY_END)),

@@ -1,0 +1,213 @@
+//! Prompt and decode speed on the CPU for both small models, and time to the first token on a warm prefix, beside
+//! llama.cpp's where a Python with `llama-cpp-python` is named:
+//!
+//! ```text
+//! BIGQUILL_TEST_MODELS=DIR cargo bench -p bigquill-model --bench generate -- --peer /tmp/venv-llama/bin/python
+//! ```
+//!
+//! The two take turns, round after round, so that what else the machine does meets both; medians are printed. Both run
+//! the same tokens, with a fixed token fed back: choosing one is no part of the figure.
+#![allow(clippy::print_stdout)] // the table is the output
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use bigquill_model::decoder::{Decoder, Logits, Placement};
+use bigquill_model::gguf::Gguf;
+use bigquill_model::testing::{QWEN, SMOLLM2, model_file};
+
+const DECODED: usize = 48;
+/// A prompt's tokens that are run at once, as the engine does.
+const CHUNK: usize = 64;
+/// What is measured: prompt tokens, of which so many are there already, and decoded tokens.
+const CASES: [Case; 4] = [
+    Case {
+        name: "prompt of 100",
+        prompt: 100,
+        warm: 0,
+        decoded: 0,
+    },
+    Case {
+        name: "prompt of 500",
+        prompt: 500,
+        warm: 0,
+        decoded: 0,
+    },
+    Case {
+        name: "decode after 400",
+        prompt: 400,
+        warm: 400,
+        decoded: DECODED,
+    },
+    Case {
+        name: "first token, 470 of 500 warm",
+        prompt: 500,
+        warm: 470,
+        decoded: 0,
+    },
+];
+
+struct Case {
+    name: &'static str,
+    prompt: usize,
+    warm: usize,
+    decoded: usize,
+}
+
+struct Arguments {
+    peer: Option<String>,
+    threads: usize,
+    rounds: usize,
+}
+
+fn main() {
+    let arguments = arguments();
+    for name in [QWEN, SMOLLM2] {
+        let path = model_file(name);
+        let gguf = Gguf::open(&path).expect("a model");
+        let start = Instant::now();
+        let placement = Placement::Cpu {
+            threads: arguments.threads,
+        };
+        let mut decoder = Decoder::load(&gguf, None, &placement).expect("a model");
+        println!(
+            "\n{name}: loaded in {:.2} s, {} threads",
+            start.elapsed().as_secs_f64(),
+            arguments.threads
+        );
+        let mut peer = arguments
+            .peer
+            .as_ref()
+            .map(|python| Peer::start(python, &path, arguments.threads));
+        for case in &CASES {
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for _ in 0..arguments.rounds {
+                ours.push(run(&mut decoder, case));
+                theirs.extend(peer.as_mut().map(|peer| peer.run(case)));
+            }
+            report(case, &mut ours, &mut theirs);
+        }
+    }
+}
+
+fn arguments() -> Arguments {
+    let mut arguments = Arguments {
+        peer: None,
+        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        rounds: 5,
+    };
+    let mut given = std::env::args().skip(1);
+    while let Some(name) = given.next() {
+        let mut value = || given.next().expect("a value");
+        match name.as_str() {
+            "--peer" => arguments.peer = Some(value()),
+            "--threads" => arguments.threads = value().parse().expect("a number"),
+            "--rounds" => arguments.rounds = value().parse().expect("a number"),
+            // What `cargo bench` itself passes.
+            _ => {}
+        }
+    }
+    arguments
+}
+
+/// Ids that both vocabularies have.
+fn tokens(count: usize) -> Vec<u32> {
+    (0..count as u32).map(|i| 300 + i * i * 7 % 20_000).collect()
+}
+
+/// Seconds of one case.
+fn run(decoder: &mut Decoder, case: &Case) -> f64 {
+    let prompt = tokens(case.prompt);
+    let mut cache = decoder.cache().expect("memory");
+    for chunk in prompt[..case.warm].chunks(CHUNK) {
+        decoder.forward(chunk, &mut cache, Logits::None).expect("tokens");
+    }
+    let start = Instant::now();
+    for chunk in prompt[case.warm..].chunks(CHUNK) {
+        let logits = if cache.len() + chunk.len() == case.prompt {
+            Logits::Last
+        } else {
+            Logits::None
+        };
+        decoder.forward(chunk, &mut cache, logits).expect("tokens");
+    }
+    for _ in 0..case.decoded {
+        decoder
+            .forward(&[1000], &mut cache, Logits::Last)
+            .expect("a token");
+    }
+    start.elapsed().as_secs_f64()
+}
+
+fn report(case: &Case, ours: &mut [f64], theirs: &mut [f64]) {
+    let count = (case.prompt - case.warm + case.decoded) as f64;
+    let mut line = format!("{:30}", case.name);
+    let mut show = |name: &str, seconds: f64| {
+        line.push_str(&format!(
+            "  {name} {:7.1} tokens/s ({:7.1} ms)",
+            count / seconds,
+            seconds * 1e3
+        ));
+    };
+    let own = median(ours);
+    show("bigquill", own);
+    if !theirs.is_empty() {
+        let peer = median(theirs);
+        show("llama.cpp", peer);
+        line.push_str(&format!("  ratio {:.2}", peer / own));
+    }
+    println!("{line}");
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// llama.cpp behind a pipe.
+struct Peer {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    fn start(python: &str, model: &Path, threads: usize) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/llama_cpp_peer.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .arg(model)
+            .arg(threads.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a Python");
+        let input = child.stdin.take().expect("a pipe");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut peer = Self { child, input, output };
+        peer.line();
+        peer
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("an answer");
+        line.trim().to_owned()
+    }
+
+    fn run(&mut self, case: &Case) -> f64 {
+        let ids: Vec<String> = tokens(case.prompt).iter().map(u32::to_string).collect();
+        writeln!(self.input, "{} {} {}", case.warm, case.decoded, ids.join(",")).expect("a pipe");
+        self.line().parse().expect("llama.cpp's seconds")
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Ends with the benchmark either way.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
