@@ -30,7 +30,7 @@ pub mod unknown_table;
 
 pub use checker::Checker;
 pub use prove::{Proof, prove};
-pub use repair::repair;
+pub use repair::{apply_edits, repair};
 
 /// What a finding is about. The text form is what editors and reports show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -249,7 +249,7 @@ pub(crate) fn resolution(
     file: &FileContext,
 ) -> Resolution {
     let mut resolution = resolve(text, parsed, snapshot, file, None);
-    if snapshot.is_empty() {
+    if !snapshot.is_given() {
         // Without a catalog no name is judged, be it a function's that a dataset may have: grammar only.
         resolution.diagnostics.clear();
     }

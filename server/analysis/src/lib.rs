@@ -4,6 +4,7 @@
 //! [`CatalogSnapshot`](schema::CatalogSnapshot), and a finding is a value, never an error.
 
 pub mod check;
+pub mod features;
 pub mod functions;
 pub mod linking;
 pub mod resolve;

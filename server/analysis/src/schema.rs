@@ -202,6 +202,7 @@ pub struct CatalogSnapshot {
     order: Vec<TableReference>,
     routines: Vec<Arc<Routine>>,
     index: lookup::Index,
+    given: bool,
 }
 
 impl CatalogSnapshot {
@@ -215,6 +216,7 @@ impl CatalogSnapshot {
     ) -> Self {
         let mut snapshot = Self {
             routines: routines.into_iter().map(Arc::new).collect(),
+            given: true,
             ..Self::default()
         };
         for table in tables {
@@ -251,6 +253,13 @@ impl CatalogSnapshot {
     /// All routines.
     pub fn routines(&self) -> impl Iterator<Item = &Arc<Routine>> {
         self.routines.iter()
+    }
+
+    /// Whether there is a catalog, be it an empty one. There is none in [`CatalogSnapshot::default`]: then no name is
+    /// judged, only grammar.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.given
     }
 
     /// Whether there is no table at all: then nothing can be said of any name.

@@ -20,7 +20,7 @@ pub fn repair(sql: &str, snapshot: &CatalogSnapshot) -> Option<String> {
         if edits.is_empty() {
             break;
         }
-        let candidate = apply(&best, &edits);
+        let candidate = apply_edits(&best, &edits);
         let left = faults(check(&candidate, snapshot));
         if left.len() > findings.len() || candidate == best {
             break;
@@ -60,7 +60,7 @@ fn preferred(findings: &[Diagnostic]) -> Vec<(Range<usize>, String)> {
 
 /// A text with replacements that are sorted and do not overlap.
 #[must_use]
-pub(crate) fn apply(text: &str, edits: &[(Range<usize>, String)]) -> String {
+pub fn apply_edits(text: &str, edits: &[(Range<usize>, String)]) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut at = 0;
     for (range, new) in edits {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use sqlparser::ast::{Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 
-use super::{Code, Diagnostic, Fix};
+use super::{Code, Diagnostic, Fix, Severity};
 use crate::functions::{self, Builtin};
 use crate::schema::CatalogSnapshot;
 use crate::suggest::nearest;
@@ -50,6 +50,8 @@ pub fn diagnostic(range: Range<usize>, name: &str) -> Diagnostic {
     }
     let names = functions::all().map(|b| b.name).filter(|n| !n.contains('.'));
     let Some(found) = nearest(name, names) else {
+        // It may be newer than the list, or a temporary function that another statement of the session makes.
+        diagnostic.severity = Severity::Warning;
         return diagnostic;
     };
     diagnostic

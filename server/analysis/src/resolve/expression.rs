@@ -10,7 +10,7 @@ use sqlparser::ast::{
 
 use super::scope::{Found, Scope, Source};
 use super::{Captured, Meaning, Resolver, range_of};
-use crate::check::{ambiguous_column, date_part, unknown_column, unknown_field, unknown_function};
+use crate::check::{Severity, ambiguous_column, date_part, unknown_column, unknown_field, unknown_function};
 use crate::functions;
 use crate::schema::DataType;
 use crate::syntax::adapt::{OBJECT_ARGUMENT, TYPED_ARRAY};
@@ -400,13 +400,8 @@ impl Walker<'_, '_, '_> {
             Expr::CompoundIdentifier(idents) => self.name(idents),
             Expr::CompoundFieldAccess { root, access_chain } => {
                 for access in access_chain {
-                    match access {
-                        AccessExpr::Dot(Expr::Identifier(ident)) => {
-                            drop(self.skip.insert(range_of(ident).start))
-                        }
-                        AccessExpr::Dot(Expr::Function(_))
-                        | AccessExpr::Dot(_)
-                        | AccessExpr::Subscript(_) => {}
+                    if let AccessExpr::Dot(Expr::Identifier(ident)) = access {
+                        self.skip.insert(range_of(ident).start);
                     }
                 }
                 if !self.is_local(root) {
@@ -548,9 +543,10 @@ impl Walker<'_, '_, '_> {
             return;
         }
         self.resolver.unproved(|| format!("function `{name}`"));
-        self.resolver.report(unknown_function::diagnostic(
-            range,
-            names.first().copied().unwrap_or_default(),
-        ));
+        let diagnostic = unknown_function::diagnostic(range, names.first().copied().unwrap_or_default());
+        // Of a catalog without tables nothing is known; a temporary function may be meant.
+        if !(self.resolver.snapshot.is_empty() && diagnostic.severity == Severity::Warning) {
+            self.resolver.report(diagnostic);
+        }
     }
 }

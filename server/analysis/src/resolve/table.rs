@@ -341,7 +341,7 @@ impl Resolver<'_> {
             self.unproved(|| format!("the columns of `{joined}`, which this text makes"));
             return relation;
         }
-        if self.snapshot.is_empty() {
+        if !self.snapshot.is_given() || (self.snapshot.is_empty() && names.len() > 1) {
             self.unproved(|| "there is no catalog".to_owned());
             return relation;
         }
@@ -351,7 +351,8 @@ impl Resolver<'_> {
                 wildcard,
                 exact,
             } => {
-                let last = parts.last().map_or(0..0, |p| p.range.clone());
+                let whole =
+                    parts.first().map_or(0, |p| p.range.start)..parts.last().map_or(0, |p| p.range.end);
                 if !exact {
                     self.report(unknown_table::other_case(parts, &table.reference));
                 }
@@ -364,7 +365,7 @@ impl Resolver<'_> {
                     reference: table.reference.clone(),
                     wildcard,
                 };
-                self.used(last, Meaning::Table(table.reference.clone()));
+                self.used(whole, Meaning::Table(table.reference.clone()));
                 if self.muted == 0 && !self.result.tables.contains(&table.reference) {
                     self.result.tables.push(table.reference.clone());
                 }
