@@ -48,12 +48,7 @@ impl Tokenizer {
         for segment in self.chat_segments(&prompt.messages)? {
             match segment {
                 Segment::Control(id) => ids.push(id),
-                Segment::Text(text) => {
-                    // SentencePiece puts a space before a text by itself; the template's own would be a second.
-                    let one_space = ids.last().is_some() && self.has_space_prefix();
-                    let text = text.strip_prefix(' ').filter(|_| one_space).unwrap_or(&text);
-                    ids.extend(self.encode(text)?);
-                }
+                Segment::Text(text) => ids.extend(self.encode(&text)?),
             }
         }
         if let Some(bos) = self.bos().filter(|bos| ids.first() != Some(bos)) {
@@ -154,6 +149,10 @@ impl Tokenizer {
                 push_text(text, segments);
                 segments.push(Segment::Control(id));
                 rest = &rest[written.len()..];
+                if self.has_space_prefix() {
+                    // SentencePiece puts a space before a text by itself; the template's would be a second.
+                    rest = rest.strip_prefix(' ').unwrap_or(rest);
+                }
             } else {
                 text.push(first);
                 rest = &rest[first.len_utf8()..];
@@ -355,53 +354,4 @@ fn civil_date(days_since_epoch: u64) -> (u64, u64, u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn message(role: Role, content: &str) -> Message {
-        Message {
-            role,
-            content: content.to_owned(),
-        }
-    }
-
-    #[test]
-    fn dates_are_civil() {
-        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        assert_eq!(strftime("%d %b %Y", at(0)), "01 Jan 1970");
-        assert_eq!(
-            strftime("%Y-%m-%d %H:%M:%S", at(951_826_154)),
-            "2000-02-29 12:09:14"
-        );
-        assert_eq!(
-            strftime("%B %d, %Y %%", at(1_798_761_599)),
-            "December 31, 2026 %%"
-        );
-    }
-
-    #[test]
-    fn a_system_message_goes_before_a_user_message() {
-        let messages = [message(Role::System, "rules"), message(Role::User, "question")];
-        assert_eq!(
-            merge_system(&messages, 0),
-            Some(vec![message(Role::User, "rules\n\nquestion")])
-        );
-        assert_eq!(merge_system(&messages[1..], 0), None);
-    }
-
-    #[test]
-    fn a_template_that_never_ends_runs_out_of_fuel() {
-        let template = ChatTemplate::parse(
-            "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}x{% endfor %}{% endfor %}{% endfor %}",
-        );
-        let rendered = template.map(|t| t.render(&[message(Role::User, "q")], "", ""));
-        assert!(matches!(rendered, Some(Err(e)) if e.kind() == ErrorKind::OutOfFuel));
-    }
-
-    #[test]
-    fn the_hole_in_a_template_is_an_error() {
-        assert!(ChatTemplate::parse("{% for m in messages %}").is_none());
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! The split patterns are those of the models' own tokenizers; `fixtures/tokenizers` holds ids of reference
 //! implementations that they are tested against.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
@@ -129,10 +129,13 @@ fn merges_by_score(source: &TokenizerSource) -> Result<Vec<Value>, TokenizerErro
             }
         }
     }
+    // Pieces of the same score (Mistral's runs of spaces have one) are joined from the left: what has grown
+    // longest there goes on growing.
+    let length = |id: u32| Reverse(source.tokens[id as usize].chars().count());
     merges.sort_by(|a, b| {
-        b.0.partial_cmp(&a.0)
-            .unwrap_or(Ordering::Equal)
-            .then((a.1, a.2).cmp(&(b.1, b.2)))
+        let by_score = b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal);
+        let growth = |m: &(f32, u32, u32)| (length(m.1), length(m.2), m.1, m.2);
+        by_score.then_with(|| growth(a).cmp(&growth(b)))
     });
     let written = |id: u32| source.tokens[id as usize].as_str();
     Ok(merges

@@ -1,7 +1,7 @@
 //! The models and fixtures that these tests read.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -17,28 +17,35 @@ pub(crate) static QWEN: LazyLock<Tokenizer> =
 pub(crate) static SMOLLM2: LazyLock<Tokenizer> =
     LazyLock::new(|| tokenizer(&model("SmolLM2-135M-Instruct.Q4_1.gguf")));
 
+/// Mistral's third tokenizer, from a file of its vocabulary alone.
+pub(crate) static MISTRAL: LazyLock<Tokenizer> = LazyLock::new(|| {
+    let bytes = fixture_bytes("tokenizers/mistral-v3.gguf.gz");
+    let content = Content::read(&mut Cursor::new(bytes)).expect("the fixture is GGUF");
+    from_content(&content)
+});
+
 /// A fixture's path.
-pub(crate) fn fixture(name: &str) -> PathBuf {
+fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../fixtures")
         .join(name)
 }
 
-/// A gzip fixture's text.
-pub(crate) fn fixture_text(name: &str) -> String {
-    let mut text = String::new();
+/// A gzip fixture's content.
+fn fixture_bytes(name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
     let path = fixture(name);
     let file = File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .expect("a gzip fixture of text");
-    text
+        .read_to_end(&mut bytes)
+        .expect("a gzip fixture");
+    bytes
 }
 
 /// The lines of a gzip fixture of JSON lines.
 pub(crate) fn fixture_lines(name: &str) -> Vec<serde_json::Value> {
-    fixture_text(name)
-        .lines()
+    let text = String::from_utf8(fixture_bytes(name)).expect("a fixture of text");
+    text.lines()
         .map(|line| serde_json::from_str(line).expect("a JSON line"))
         .collect()
 }
@@ -54,6 +61,10 @@ fn model(name: &str) -> PathBuf {
 fn tokenizer(path: &Path) -> Tokenizer {
     let mut file = File::open(path).expect("the model file opens");
     let content = Content::read(&mut file).expect("the model file is GGUF");
+    from_content(&content)
+}
+
+fn from_content(content: &Content) -> Tokenizer {
     let source = TokenizerSource::from_metadata(&content.metadata).expect("it has a vocabulary");
     Tokenizer::new(source).expect("the vocabulary makes a tokenizer")
 }
