@@ -5,12 +5,13 @@
 //! a description can neither begin a line of its own nor end its quotes. Everything up to `Question:` depends on
 //! the tables shown and the evidence alone, which is what a prefix cache lives on.
 
+use std::sync::Arc;
+
 use bigquill_analysis::schema::{CatalogSnapshot, TableSchema};
 
 use crate::generate::{Message, Prompt, Role};
 
 mod budget;
-mod overlap;
 mod render;
 
 pub use render::table_path;
@@ -38,7 +39,7 @@ pub struct PromptInput<'a> {
 /// The prompt of a question. `count` tells how many tokens a text has.
 ///
 /// Over the budget first the descriptions go, then the tables that have least to do with the question, then
-/// columns. Tables stand in the catalog's order.
+/// columns. Tables stand in the catalog's order, those of more than 200 in the order of their names.
 #[must_use]
 pub fn build(input: &PromptInput<'_>, count: &dyn Fn(&str) -> usize) -> Prompt {
     let selection = budget::select(input, count);
@@ -73,15 +74,15 @@ fn message(role: Role, content: String) -> Message {
 
 /// What a prompt shows, in the catalog's order.
 #[derive(Debug, Clone, Default)]
-struct Selection<'a> {
-    tables: Vec<ShownTable<'a>>,
+struct Selection {
+    tables: Vec<ShownTable>,
     descriptions: bool,
 }
 
 /// A table and which of its columns are shown.
 #[derive(Debug, Clone)]
-struct ShownTable<'a> {
-    schema: &'a TableSchema,
+struct ShownTable {
+    schema: Arc<TableSchema>,
     /// Indices into the table's columns, ascending; none where all are shown.
     columns: Option<Vec<usize>>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Two families are known: byte-level BPE (`gpt2`, its splitting chosen by the `pre` name) and SentencePiece
 //! (`llama`), which for every Mistral and Llama vocabulary is BPE too, with byte fallback. The BPE itself is the
-//! `tokenizers` crate's, fed by a `tokenizer.json` value that [`definition`] writes.
+//! `tokenizers` crate's; [`definition`] puts it together.
 //!
 //! Control tokens are kept out of that definition altogether: plain text cannot yield one, whatever it looks
 //! like. They enter a prompt only by [`Tokenizer::encode_chat`] (see [`crate::chat`]). Unigram and WordPiece
@@ -70,11 +70,7 @@ impl Tokenizer {
     /// Where a part is missing, contradicts another, or is of a kind not known here.
     pub fn new(source: TokenizerSource) -> Result<Self, TokenizerError> {
         source.validate()?;
-        let json = definition::tokenizer_json(&source)?;
-        let bytes = serde_json::to_vec(&json).map_err(|e| TokenizerError::Invalid(e.to_string()))?;
-        drop(json);
-        let bpe =
-            tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| TokenizerError::Invalid(e.to_string()))?;
+        let bpe = definition::tokenizer(&source)?;
         let controls = control_tokens(&source);
         Ok(Self {
             bpe,

@@ -88,7 +88,10 @@ fn flipped_bytes_of_the_header_are_no_crash_and_no_giant_allocation() {
     let mut small = GgufWriter::new();
     small.set("general.architecture", Value::String("llama".to_owned()));
     small.set("llama.embedding_length", Value::Unsigned(32));
-    small.set("tokens", Value::Array(Array::String(vec!["a".to_owned(), "bc".to_owned()])));
+    small.set(
+        "tokens",
+        Value::Array(Array::String(vec!["a".to_owned(), "bc".to_owned()])),
+    );
     small.set("scores", Value::Array(Array::Float(vec![0.0, 1.0])));
     small.tensor("token_embd.weight", &[2, 32], Quantization::Q8_0, vec![0; 68]);
     let whole = small.to_bytes();

@@ -1,8 +1,11 @@
 //! What of a catalog is shown within a token budget.
 
-use bigquill_analysis::schema::TableSchema;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::overlap::{Overlap, Ranked};
+use bigquill_analysis::linking::{RankedTable, rank};
+use bigquill_analysis::schema::{CatalogSnapshot, Column, TableReference, TableSchema};
+
 use super::render::{column_text, table_line, tail, user_text};
 use super::{PromptInput, SYSTEM, Selection, ShownTable};
 
@@ -16,13 +19,16 @@ const MOST_BYTES_A_TOKEN: usize = 16;
 /// A table that does not fit as a whole is shown in part if it is one of so many that the question is most about.
 const PARTLY_SHOWN: usize = 4;
 
+/// The fewest tokens of a table's line.
+const SMALLEST_TABLE: usize = 6;
+
 /// The fewest columns of the first table, however small the budget.
 const FEWEST_COLUMNS: usize = 8;
 
 /// The most that fits: everything, else without descriptions, else fewer tables, else fewer columns.
-pub(super) fn select<'a>(input: &PromptInput<'a>, count: &dyn Fn(&str) -> usize) -> Selection<'a> {
+pub(super) fn select(input: &PromptInput<'_>, count: &dyn Fn(&str) -> usize) -> Selection {
     let rules = count(SYSTEM);
-    let size = |selection: &Selection<'_>| {
+    let size = |selection: &Selection| {
         let text = user_text(input, selection);
         let long = text.len() > input.budget.saturating_mul(MOST_BYTES_A_TOKEN);
         rules
@@ -32,17 +38,14 @@ pub(super) fn select<'a>(input: &PromptInput<'a>, count: &dyn Fn(&str) -> usize)
                 count(&text)
             }
     };
-    if input.snapshot.tables().nth(MANY_TABLES).is_none() {
-        let tables = input
-            .snapshot
-            .tables()
-            .map(|schema| ShownTable {
-                schema,
-                columns: None,
-            })
-            .collect();
+    let many = input.snapshot.tables().nth(MANY_TABLES).is_some();
+    if !many {
+        let whole = |schema: &Arc<TableSchema>| ShownTable {
+            schema: Arc::clone(schema),
+            columns: None,
+        };
         let mut all = Selection {
-            tables,
+            tables: input.snapshot.tables().map(whole).collect(),
             descriptions: true,
         };
         for descriptions in [true, false] {
@@ -52,71 +55,89 @@ pub(super) fn select<'a>(input: &PromptInput<'a>, count: &dyn Fn(&str) -> usize)
             }
         }
     }
-    let overlap = Overlap::new(input);
-    let ranked = overlap.rank(input.snapshot, MANY_TABLES);
+    let ranked = rank(input.question, input.evidence, input.snapshot);
+    let places = if many {
+        HashMap::new()
+    } else {
+        places(input.snapshot)
+    };
     // Lines are counted one by one and joins not at all, so that the sum may miss by a little: then once more.
     let mut room = input.budget.saturating_sub(rules + count(&tail(input)));
-    for _ in 0..4 {
-        let selection = best(input, &ranked, &overlap, room, count);
+    let mut selection = Selection::default();
+    for _ in 0..5 {
+        selection.tables = best(input.snapshot, &ranked, room, count);
+        // The catalog's order; of one too large to walk through, the order of names.
+        selection.tables.sort_by(|a, b| {
+            let key = |t: &ShownTable| places.get(&t.schema.reference).copied();
+            (key(a), &a.schema.reference).cmp(&(key(b), &b.schema.reference))
+        });
         let over = size(&selection).saturating_sub(input.budget);
         if over == 0 {
-            return selection;
+            break;
         }
         room = room.saturating_sub(over);
     }
-    best(input, &ranked, &overlap, room, count)
+    selection
+}
+
+fn places(snapshot: &CatalogSnapshot) -> HashMap<&TableReference, usize> {
+    snapshot
+        .tables()
+        .enumerate()
+        .map(|(place, table)| (&table.reference, place))
+        .collect()
 }
 
 /// The tables that come first, within a room of so many tokens.
-fn best<'a>(
-    input: &PromptInput<'a>,
-    ranked: &[Ranked<'a>],
-    overlap: &Overlap,
+fn best(
+    snapshot: &CatalogSnapshot,
+    ranked: &[RankedTable],
     mut room: usize,
     count: &dyn Fn(&str) -> usize,
-) -> Selection<'a> {
-    let mut shown: Vec<(usize, ShownTable<'a>)> = Vec::new();
-    for (rank, &Ranked { place, score, schema }) in ranked.iter().enumerate() {
-        let whole = ShownTable {
-            schema,
+) -> Vec<ShownTable> {
+    let mut shown = Vec::new();
+    for (rank, found) in ranked.iter().enumerate() {
+        if rank > 0 && room < SMALLEST_TABLE {
+            break;
+        }
+        let mut table = ShownTable {
+            schema: Arc::clone(&found.table),
             columns: None,
         };
-        let cost = count(&table_line(&whole, input.snapshot, false));
-        if cost <= room {
-            room -= cost;
-            shown.push((place, whole));
-        } else if rank == 0 || (rank < PARTLY_SHOWN && score > 0) {
-            let fewest = if rank == 0 { FEWEST_COLUMNS } else { 0 };
-            let columns = best_columns(schema, overlap, room, fewest, count);
-            if !columns.is_empty() {
-                let part = ShownTable {
-                    schema,
-                    columns: Some(columns),
-                };
-                room = room.saturating_sub(count(&table_line(&part, input.snapshot, false)));
-                shown.push((place, part));
+        let line = table_line(&table, snapshot, false);
+        let too_long = line.len() > room.saturating_mul(MOST_BYTES_A_TOKEN);
+        let mut cost = if too_long { usize::MAX } else { count(&line) };
+        if cost > room {
+            if rank > 0 && (rank >= PARTLY_SHOWN || found.score <= 0.0) {
+                continue;
             }
+            let columns = best_columns(found, room, if rank == 0 { FEWEST_COLUMNS } else { 0 }, count);
+            if columns.is_empty() {
+                continue;
+            }
+            table.columns = Some(columns);
+            cost = count(&table_line(&table, snapshot, false));
         }
+        room = room.saturating_sub(cost);
+        shown.push(table);
     }
-    shown.sort_by_key(|(place, _)| *place);
-    Selection {
-        tables: shown.into_iter().map(|(_, table)| table).collect(),
-        descriptions: false,
-    }
+    shown
 }
 
 /// Indices of the columns that come first, ascending, within a room of so many tokens.
 fn best_columns(
-    schema: &TableSchema,
-    overlap: &Overlap,
+    found: &RankedTable,
     room: usize,
     fewest: usize,
     count: &dyn Fn(&str) -> usize,
 ) -> Vec<usize> {
-    let mut room = room.saturating_sub(count(&schema.reference.table) + 4);
+    let schema = &found.table;
+    let mut room = room.saturating_sub(count(&schema.reference.table) + SMALLEST_TABLE);
     let mut chosen = Vec::new();
-    for index in overlap.rank_columns(schema) {
-        let cost = count(&column_text(&schema.columns[index], false)) + 1;
+    for index in columns_in_order(found) {
+        let text = column_text(&schema.columns[index], false);
+        let too_long = text.len() > room.saturating_mul(MOST_BYTES_A_TOKEN);
+        let cost = if too_long { usize::MAX } else { count(&text) + 1 };
         if cost <= room {
             room -= cost;
             chosen.push(index);
@@ -127,4 +148,28 @@ fn best_columns(
     }
     chosen.sort_unstable();
     chosen
+}
+
+/// Indices of the columns: first what the question is about, then keys, then the others.
+fn columns_in_order(found: &RankedTable) -> Vec<usize> {
+    let mut order: Vec<usize> = found.columns.iter().map(|column| column.index).collect();
+    let about = order.len();
+    let columns = &found.table.columns;
+    order.extend((0..columns.len()).filter(|index| !found.columns.iter().any(|c| c.index == *index)));
+    order[about..].sort_by_key(|index| (!is_key(&columns[*index], &found.table), *index));
+    order
+}
+
+fn is_key(column: &Column, table: &TableSchema) -> bool {
+    let named = |name: &String| name.eq_ignore_ascii_case(&column.name);
+    table.primary_key.iter().any(named)
+        || table
+            .foreign_keys
+            .iter()
+            .any(|key| key.columns.iter().any(|(own, _)| named(own)))
+        || table
+            .partitioning
+            .as_ref()
+            .and_then(|p| p.column.as_ref())
+            .is_some_and(named)
 }

@@ -13,7 +13,7 @@ use super::{PromptInput, Selection, ShownTable};
 const DESCRIPTION_CHARS: usize = 80;
 
 /// The user's message: tables, joins, evidence, question.
-pub(super) fn user_text(input: &PromptInput<'_>, selection: &Selection<'_>) -> String {
+pub(super) fn user_text(input: &PromptInput<'_>, selection: &Selection) -> String {
     let mut text = "Tables:\n".to_owned();
     for table in &selection.tables {
         text.push_str(&table_line(table, input.snapshot, selection.descriptions));
@@ -35,8 +35,8 @@ pub(super) fn tail(input: &PromptInput<'_>) -> String {
 }
 
 /// `- dataset.table: column TYPE "description", … -- description` and a line break.
-pub(super) fn table_line(table: &ShownTable<'_>, snapshot: &CatalogSnapshot, descriptions: bool) -> String {
-    let schema = table.schema;
+pub(super) fn table_line(table: &ShownTable, snapshot: &CatalogSnapshot, descriptions: bool) -> String {
+    let schema = &table.schema;
     let columns: Vec<String> = shown_columns(table)
         .map(|column| column_text(column, descriptions))
         .collect();
@@ -54,7 +54,7 @@ pub(super) fn table_line(table: &ShownTable<'_>, snapshot: &CatalogSnapshot, des
 }
 
 /// The columns of a table that are shown.
-pub(super) fn shown_columns<'a>(table: &'a ShownTable<'_>) -> impl Iterator<Item = &'a Column> {
+pub(super) fn shown_columns(table: &ShownTable) -> impl Iterator<Item = &Column> {
     let all = table.schema.columns.iter().enumerate();
     all.filter(|(index, _)| {
         table
@@ -80,7 +80,7 @@ pub(super) fn column_text(column: &Column, descriptions: bool) -> String {
 
 /// `Joins: a.x = b.y, …` and a line break, from the foreign keys among the shown tables; empty where there are
 /// none.
-fn joins_line(tables: &[ShownTable<'_>], snapshot: &CatalogSnapshot) -> String {
+fn joins_line(tables: &[ShownTable], snapshot: &CatalogSnapshot) -> String {
     let mut seen = HashSet::new();
     let mut joins = Vec::new();
     for table in tables {
@@ -101,15 +101,15 @@ fn joins_line(tables: &[ShownTable<'_>], snapshot: &CatalogSnapshot) -> String {
 
 /// None where the other table, or a column of either, is not shown.
 fn join_text(
-    table: &ShownTable<'_>,
+    table: &ShownTable,
     key: &ForeignKey,
-    tables: &[ShownTable<'_>],
+    tables: &[ShownTable],
     snapshot: &CatalogSnapshot,
 ) -> Option<String> {
     let other = tables.iter().find(|t| t.schema.reference == key.table)?;
     let (name, other_name) = (
-        short_name(table.schema, tables, snapshot),
-        short_name(other.schema, tables, snapshot),
+        short_name(&table.schema, tables, snapshot),
+        short_name(&other.schema, tables, snapshot),
     );
     let equations: Option<Vec<String>> = key
         .columns
@@ -123,14 +123,14 @@ fn join_text(
 }
 
 /// A shown column's name in the catalog's case.
-fn find(table: &ShownTable<'_>, name: &str) -> Option<String> {
+fn find(table: &ShownTable, name: &str) -> Option<String> {
     shown_columns(table)
         .find(|c| c.name.eq_ignore_ascii_case(name))
         .map(|c| one_line(&quote_name(&c.name)))
 }
 
 /// The table's last part, or its path where another shown table is called the same.
-fn short_name(schema: &TableSchema, tables: &[ShownTable<'_>], snapshot: &CatalogSnapshot) -> String {
+fn short_name(schema: &TableSchema, tables: &[ShownTable], snapshot: &CatalogSnapshot) -> String {
     let name = &schema.reference.table;
     let namesakes = tables
         .iter()
@@ -180,7 +180,7 @@ fn telling(name: &str, description: &str) -> Option<String> {
 }
 
 /// Words in lower case; `camelCase` is two.
-pub(super) fn words(text: &str) -> HashSet<String> {
+fn words(text: &str) -> HashSet<String> {
     let mut words = HashSet::new();
     let mut word = String::new();
     let mut after_lower = false;

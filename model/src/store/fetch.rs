@@ -26,6 +26,12 @@ pub(super) enum FetchError {
     Store(StoreError),
 }
 
+impl From<StoreError> for FetchError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// The client of all downloads.
 pub(super) fn client() -> Result<Client, String> {
     let mut builder = Client::builder()

@@ -43,8 +43,8 @@ pub(super) trait Locate: Send + Sync {
     /// The same file in the user's cache of the hub, with the SHA-256 that the hub gave it.
     fn hub_cache(&self, file: HubFile) -> Option<(PathBuf, String)>;
 
-    /// The wheel of a package.
-    fn wheel(&self, file: PackageFile) -> BoxFuture<'_, Result<RemoteFile, String>>;
+    /// The wheels of these packages, in their order.
+    fn wheels<'a>(&'a self, files: &'a [PackageFile]) -> BoxFuture<'a, Result<Vec<RemoteFile>, String>>;
 }
 
 /// The real hub and the real index, as the user's environment and configuration have them.
@@ -81,8 +81,8 @@ impl Locate for Locations {
         Some((path, hash))
     }
 
-    fn wheel(&self, file: PackageFile) -> BoxFuture<'_, Result<RemoteFile, String>> {
-        wheel_file(file).boxed()
+    fn wheels<'a>(&'a self, files: &'a [PackageFile]) -> BoxFuture<'a, Result<Vec<RemoteFile>, String>> {
+        wheel_files(files).boxed()
     }
 }
 
@@ -148,6 +148,12 @@ struct Report {
 #[derive(Deserialize)]
 struct Item {
     download_info: DownloadInfo,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -168,25 +174,28 @@ struct Hashes {
 }
 
 /// Asks pip, so that the user's mirror, credentials and proxy count and no index is named here.
-async fn wheel_file(file: PackageFile) -> Result<RemoteFile, String> {
-    let requirement = format!("{}=={}", file.package, file.version);
+async fn wheel_files(files: &[PackageFile]) -> Result<Vec<RemoteFile>, String> {
+    let requirements: Vec<String> = files
+        .iter()
+        .map(|f| format!("{}=={}", f.package, f.version))
+        .collect();
     let mut reason = "Python was not found: install Python 3 with pip".to_owned();
     for python in ["python3", "python"] {
-        let output = match timeout(PIP_TIMEOUT, pip(python, &requirement)).await {
+        let output = match timeout(PIP_TIMEOUT, pip(python, &requirements)).await {
             Err(_) => return Err(format!("pip gave no answer within {} s", PIP_TIMEOUT.as_secs())),
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Ok(Err(error)) => return Err(format!("{python} cannot be run: {error}")),
             Ok(Ok(output)) => output,
         };
         if output.status.success() {
-            return read_report(&output.stdout);
+            return read_report(&output.stdout, files);
         }
         reason = pip_reason(&String::from_utf8_lossy(&output.stderr));
     }
     Err(reason)
 }
 
-async fn pip(python: &str, requirement: &str) -> std::io::Result<Output> {
+async fn pip(python: &str, requirements: &[String]) -> std::io::Result<Output> {
     Command::new(python)
         .args([
             "-m",
@@ -204,35 +213,54 @@ async fn pip(python: &str, requirement: &str) -> std::io::Result<Output> {
             "--no-input",
             "--disable-pip-version-check",
         ])
-        .args(["--retries", "1", "--timeout", "15", "--report", "-", requirement])
+        .args(["--retries", "1", "--timeout", "15", "--report", "-"])
+        .args(requirements)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
         .await
 }
 
-fn read_report(report: &[u8]) -> Result<RemoteFile, String> {
+fn read_report(report: &[u8], files: &[PackageFile]) -> Result<Vec<RemoteFile>, String> {
     let report: Report =
         serde_json::from_slice(report).map_err(|_| "pip's report cannot be read".to_owned())?;
-    let info = report
-        .install
-        .into_iter()
-        .next()
-        .ok_or("pip's report is empty")?
-        .download_info;
-    let archive = info.archive_info.ok_or("pip's report has no hash")?;
-    let sha256 = archive
+    files
+        .iter()
+        .map(|file| {
+            let item = report
+                .install
+                .iter()
+                .find(|item| same_package(&item.metadata.name, file.package));
+            remote_file(item.ok_or_else(|| format!("pip's report lacks {}", file.package))?)
+        })
+        .collect()
+}
+
+fn remote_file(item: &Item) -> Result<RemoteFile, String> {
+    let archive = item
+        .download_info
+        .archive_info
+        .as_ref()
+        .ok_or("pip's report has no hash")?;
+    let newer = archive
         .hashes
-        .and_then(|hashes| hashes.sha256)
-        .or_else(|| archive.hash?.strip_prefix("sha256=").map(str::to_owned))
-        .ok_or("pip's report has no SHA-256")?;
+        .as_ref()
+        .and_then(|hashes| hashes.sha256.as_deref());
+    let older = || archive.hash.as_deref()?.strip_prefix("sha256=");
+    let sha256 = newer.or_else(older).ok_or("pip's report has no SHA-256")?;
     Ok(RemoteFile {
-        url: info.url,
+        url: item.download_info.url.clone(),
         sha256: sha256.to_ascii_lowercase(),
         bytes: None,
         token: None,
         revision: String::new(),
     })
+}
+
+/// Package names compare without case, and `-`, `_` and `.` are one.
+fn same_package(one: &str, other: &str) -> bool {
+    let normal = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
+    normal(one) == normal(other)
 }
 
 /// The gist of pip's complaint.
@@ -258,23 +286,43 @@ fn pip_reason(stderr: &str) -> String {
 mod tests {
     use super::*;
 
+    const FILES: &[PackageFile] = &[
+        PackageFile {
+            package: "a-one",
+            version: "1",
+            member: "m",
+        },
+        PackageFile {
+            package: "b",
+            version: "1",
+            member: "m",
+        },
+    ];
+
     #[test]
-    fn a_report_gives_address_and_hash() {
-        let report = r#"{"install": [{"download_info": {"url": "http://127.0.0.1/a.whl",
-            "archive_info": {"hash": "sha256=AB", "hashes": {"sha256": "AB"}}}}]}"#;
-        let file = read_report(report.as_bytes()).unwrap();
+    fn a_report_gives_addresses_and_hashes_in_our_order() {
+        let report = r#"{"install": [
+            {"metadata": {"name": "b"}, "download_info": {"url": "http://127.0.0.1/b.whl",
+                "archive_info": {"hash": "sha256=CD"}}},
+            {"metadata": {"name": "A_One"}, "download_info": {"url": "http://127.0.0.1/a.whl",
+                "archive_info": {"hash": "sha256=AB", "hashes": {"sha256": "AB"}}}}]}"#;
+        let files = read_report(report.as_bytes(), FILES).unwrap();
+        let found: Vec<(&str, &str)> = files
+            .iter()
+            .map(|f| (f.url.as_str(), f.sha256.as_str()))
+            .collect();
         assert_eq!(
-            (file.url.as_str(), file.sha256.as_str()),
-            ("http://127.0.0.1/a.whl", "ab")
+            found,
+            [("http://127.0.0.1/a.whl", "ab"), ("http://127.0.0.1/b.whl", "cd")]
         );
     }
 
     #[test]
-    fn a_report_without_a_hash_is_refused() {
-        let report = br#"{"install": [{"download_info": {"url": "http://127.0.0.1/a.whl"}}]}"#;
-        assert!(read_report(report).is_err());
-        assert!(read_report(br#"{"install": []}"#).is_err());
-        assert!(read_report(b"").is_err());
+    fn a_report_without_a_hash_or_a_package_is_refused() {
+        let report = br#"{"install": [{"metadata": {"name": "a-one"}, "download_info": {"url": "u"}}]}"#;
+        for report in [&report[..], br#"{"install": []}"#, b""] {
+            assert!(read_report(report, FILES).is_err());
+        }
     }
 
     #[test]

