@@ -7,11 +7,15 @@
 //!
 //! The two take turns, round after round, so that what else the machine does meets both; medians are printed. Both run
 //! the same tokens, with a fixed token fed back: choosing one is no part of the figure.
+//!
+//! On a busy machine `--cpu-time` (Linux; implies one thread each) counts the seconds that the processor worked for the
+//! two instead of those that passed.
 #![allow(clippy::print_stdout)] // the table is the output
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use bigquill_model::decoder::{Decoder, Logits, Placement};
@@ -60,6 +64,7 @@ struct Arguments {
     peer: Option<String>,
     threads: usize,
     rounds: usize,
+    cpu_time: bool,
 }
 
 fn main() {
@@ -84,8 +89,8 @@ fn main() {
         for case in &CASES {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..arguments.rounds {
-                ours.push(run(&mut decoder, case));
-                theirs.extend(peer.as_mut().map(|peer| peer.run(case)));
+                ours.push(run(&mut decoder, case, arguments.cpu_time));
+                theirs.extend(peer.as_mut().map(|peer| peer.run(case, arguments.cpu_time)));
             }
             report(case, &mut ours, &mut theirs);
         }
@@ -97,6 +102,7 @@ fn arguments() -> Arguments {
         peer: None,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         rounds: 5,
+        cpu_time: false,
     };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
@@ -105,6 +111,7 @@ fn arguments() -> Arguments {
             "--peer" => arguments.peer = Some(value()),
             "--threads" => arguments.threads = value().parse().expect("a number"),
             "--rounds" => arguments.rounds = value().parse().expect("a number"),
+            "--cpu-time" => (arguments.cpu_time, arguments.threads) = (true, 1),
             // What `cargo bench` itself passes.
             _ => {}
         }
@@ -118,13 +125,13 @@ fn tokens(count: usize) -> Vec<u32> {
 }
 
 /// Seconds of one case.
-fn run(decoder: &mut Decoder, case: &Case) -> f64 {
+fn run(decoder: &mut Decoder, case: &Case, cpu_time: bool) -> f64 {
     let prompt = tokens(case.prompt);
     let mut cache = decoder.cache().expect("memory");
     for chunk in prompt[..case.warm].chunks(CHUNK) {
         decoder.forward(chunk, &mut cache, Logits::None).expect("tokens");
     }
-    let start = Instant::now();
+    let start = clock(cpu_time);
     for chunk in prompt[case.warm..].chunks(CHUNK) {
         let logits = if cache.len() + chunk.len() == case.prompt {
             Logits::Last
@@ -138,7 +145,22 @@ fn run(decoder: &mut Decoder, case: &Case) -> f64 {
             .forward(&[1000], &mut cache, Logits::Last)
             .expect("a token");
     }
-    start.elapsed().as_secs_f64()
+    clock(cpu_time) - start
+}
+
+/// Seconds that passed, or that this thread was run for.
+fn clock(cpu_time: bool) -> f64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    if !cpu_time {
+        return START.get_or_init(Instant::now).elapsed().as_secs_f64();
+    }
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let nanoseconds: f64 = stat
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    nanoseconds / 1e9
 }
 
 fn report(case: &Case, ours: &mut [f64], theirs: &mut [f64]) {
@@ -197,9 +219,11 @@ impl Peer {
         line.trim().to_owned()
     }
 
-    fn run(&mut self, case: &Case) -> f64 {
+    fn run(&mut self, case: &Case, cpu_time: bool) -> f64 {
         let ids: Vec<String> = tokens(case.prompt).iter().map(u32::to_string).collect();
-        writeln!(self.input, "{} {} {}", case.warm, case.decoded, ids.join(",")).expect("a pipe");
+        let clock = if cpu_time { "cpu" } else { "wall" };
+        let (warm, decoded, ids) = (case.warm, case.decoded, ids.join(","));
+        writeln!(self.input, "{clock} {warm} {decoded} {ids}").expect("a pipe");
         self.line().parse().expect("llama.cpp's seconds")
     }
 }

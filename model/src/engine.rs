@@ -6,6 +6,7 @@
 
 mod answer;
 mod load;
+mod vocabulary;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
