@@ -105,6 +105,10 @@ pub struct Decoder {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a process has one decoder, which never moves"
+)]
 enum Backend {
     Cpu(cpu::CpuDecoder),
     Tensor(tensor::TensorDecoder),

@@ -1,4 +1,5 @@
 //! Files that are no models: each is one clear error, whatever its bytes are.
+#![allow(clippy::unwrap_used)] // a test may panic
 
 use bigquill_model::decoder::{Architecture, Config, Decoder, DecoderError, Placement};
 use bigquill_model::gguf::{Array, Gguf, GgufError, Quantization, Value};

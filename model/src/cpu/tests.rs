@@ -1,5 +1,7 @@
 //! Products of every packed type against dequantized floats, and AVX2 against the portable form.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 use half::f16;
 
 use super::activations::{Activations, GroupScale};
