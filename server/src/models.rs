@@ -1,0 +1,159 @@
+//! From settings to a running generator on this machine: which file, is it there, fetch it, start it.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bigquill_model::engine::{AdapterChoice, DeviceChoice, Engine, EngineOptions};
+use bigquill_model::generate::Generator;
+use bigquill_model::store::{self, KnownModel, ModelStore, PullEvent};
+use tokio::sync::mpsc;
+
+use crate::settings::{Device, Settings};
+
+/// The model that settings name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedModel {
+    /// One that the store knows; the file, where it is there.
+    Known(&'static KnownModel, Option<PathBuf>),
+    /// A file of the person's own.
+    File(PathBuf),
+}
+
+/// Which model the settings name.
+///
+/// # Errors
+/// Where the name is unknown, the file is not there, or the user has no home folder; the message says what to do.
+pub fn named(settings: &Settings) -> Result<NamedModel, OpenError> {
+    let name = settings.model.as_str();
+    if is_file_name(name) {
+        let path = PathBuf::from(name);
+        if path.is_file() {
+            return Ok(NamedModel::File(path));
+        }
+        return Err(OpenError::Failed(format!(
+            "{name}: there is no such model file; correct `model`, or leave it out for the default model"
+        )));
+    }
+    let model = store::known(name).map_err(failed)?;
+    let path = ModelStore::open().map_err(failed)?.path(name).ok();
+    Ok(NamedModel::Known(model, path))
+}
+
+/// Why there is no generator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// A known model that is not on this machine.
+    #[error("the model {name} is not on this machine; get it with `bigquill model pull {name}`")]
+    Missing {
+        /// Its name.
+        name: String,
+        /// Bytes to fetch; 0 where only the hub tells.
+        bytes: u64,
+    },
+    /// The model cannot be used; the text says why and what to do.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The generator that the settings name, loaded. Blocks: not for async code.
+///
+/// # Errors
+/// Where its file is not there, or cannot be used.
+pub fn open(settings: &Settings) -> Result<Arc<dyn Generator>, OpenError> {
+    let engine = start(settings)?;
+    engine.wait().map_err(failed)?;
+    Ok(Arc::new(engine))
+}
+
+/// Starts the engine; it loads the model in its own thread.
+///
+/// # Errors
+/// [`OpenError::Missing`] where a known model is not on this machine yet.
+pub fn start(settings: &Settings) -> Result<Engine, OpenError> {
+    let path = match named(settings)? {
+        NamedModel::Known(_, Some(path)) | NamedModel::File(path) => path,
+        NamedModel::Known(model, None) => {
+            return Err(OpenError::Missing {
+                name: model.name.to_owned(),
+                bytes: model.bytes.unwrap_or_default(),
+            });
+        }
+    };
+    Ok(Engine::start(engine_options(settings, path)))
+}
+
+fn engine_options(settings: &Settings, model: PathBuf) -> EngineOptions {
+    EngineOptions {
+        adapter: match settings.adapter.as_str() {
+            "default" => AdapterChoice::Default,
+            "none" => AdapterChoice::None,
+            folder => AdapterChoice::Path(PathBuf::from(folder)),
+        },
+        device: match settings.device {
+            Device::Cpu => DeviceChoice::Cpu,
+            Device::Cuda => DeviceChoice::Cuda,
+            Device::Metal => DeviceChoice::Metal,
+        },
+        threads: settings.threads,
+        ..EngineOptions::new(model)
+    }
+}
+
+fn is_file_name(name: &str) -> bool {
+    let path = std::path::Path::new(name);
+    path.components().count() > 1 || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"))
+}
+
+fn failed(error: impl std::fmt::Display) -> OpenError {
+    OpenError::Failed(error.to_string())
+}
+
+/// Fetches the model that the settings name. `progress` gets bytes done and bytes in all, and may stop it; what is there
+/// then is used by the next try. Blocks: not for async code.
+///
+/// # Errors
+/// A message that says what to do.
+pub fn fetch(
+    settings: &Settings,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<(), String> {
+    let model = store::known(&settings.model).map_err(|e| e.to_string())?;
+    let store = ModelStore::open().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| format!("no runtime for the download: {e}"))?;
+    runtime.block_on(pull(&store, model, progress))
+}
+
+/// Fetches a model; dropping the pull, where `progress` says so, keeps what is there for the next time.
+async fn pull(
+    store: &ModelStore,
+    model: &KnownModel,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<(), String> {
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let note = move |event| {
+        // Nobody listens only when the pull is being dropped.
+        let _ = sender.send(event);
+    };
+    let mut pull = std::pin::pin!(store.pull(model, &note));
+    loop {
+        tokio::select! {
+            pulled = &mut pull => {
+                let pulled = pulled.map_err(|e| e.to_string())?;
+                tracing::info!(model = model.name, source = pulled.source.map(tracing::field::display), "fetched");
+                return Ok(());
+            }
+            Some(event) = events.recv() => {
+                let (done, total) = match event {
+                    PullEvent::Progress { done, total } => (done, total.or(model.bytes).unwrap_or(done)),
+                    PullEvent::Verifying { done, total } => (done, total),
+                    _ => continue,
+                };
+                if progress(done, total).is_break() {
+                    return Err("stopped".to_owned());
+                }
+            }
+        }
+    }
+}
