@@ -1,8 +1,14 @@
 //! bigquill, a language server.
 
+pub mod backend;
 pub mod catalog;
 pub mod cli;
+pub mod document;
+pub mod error;
+pub mod handlers;
 pub mod models;
 pub mod pipeline;
 pub mod position;
+pub mod serve;
+pub mod session;
 pub mod settings;

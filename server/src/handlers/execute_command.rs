@@ -1,0 +1,62 @@
+//! `workspace/executeCommand`: replies at once; the work goes on in the background.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tower_lsp::jsonrpc::Result;
+use tower_lsp::lsp_types::{Command, ExecuteCommandParams, Position, Url};
+
+use crate::error::RequestError;
+use crate::session::Session;
+
+/// The command that answers a comment. Its one argument is a [`GenerateArguments`].
+pub const GENERATE: &str = "bigquill.generate";
+
+/// Which comment to answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerateArguments {
+    /// The document.
+    pub uri: Url,
+    /// A position in the comment, or on the empty line below it.
+    pub position: Position,
+    /// The version that the position is of; the newest, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
+    /// The comment's source text: finds it again where the document has another version by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// Where there is no such command, or its argument does not fit, or the document is not open.
+pub async fn execute_command(session: &Arc<Session>, params: ExecuteCommandParams) -> Result<Option<Value>> {
+    if params.command != GENERATE {
+        return Err(RequestError::InvalidParams(format!("there is no command {}", params.command)).into());
+    }
+    let argument = params.arguments.into_iter().next().unwrap_or_default();
+    let arguments: GenerateArguments = serde_json::from_value(argument).map_err(|error| {
+        RequestError::InvalidParams(format!(
+            "{GENERATE} takes {{uri, position, version?, comment?}}: {error}"
+        ))
+    })?;
+    let document = session.document(&arguments.uri).ok_or(RequestError::NotOpen)?;
+    super::spawn(session, |session| {
+        super::generate::generate(session, document, arguments)
+    });
+    Ok(None)
+}
+
+/// The command as an editor shows it.
+#[must_use]
+pub fn generate_command(title: &str, arguments: &GenerateArguments) -> Command {
+    Command {
+        title: title.to_owned(),
+        command: GENERATE.to_owned(),
+        arguments: serde_json::to_value(arguments)
+            .ok()
+            .map(|argument| vec![argument]),
+    }
+}

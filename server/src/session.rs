@@ -1,0 +1,234 @@
+//! Everything the server knows of one client: documents, settings, catalog, generator.
+//!
+//! Handlers take a [`DocumentSnapshot`] out of it and work on that. No lock is held across an await: values are
+//! cloned out as `Arc`s.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use bigquill_analysis::check::{Checker, Diagnostic};
+use bigquill_analysis::schema::CatalogSnapshot;
+use dashmap::DashMap;
+use tokio::sync::{Notify, watch};
+use tower_lsp::Client;
+use tower_lsp::lsp_types::Url;
+
+use crate::catalog::FileCatalog;
+use crate::document::Document;
+use crate::position::Encoding;
+use crate::settings::{Settings, Sources};
+
+mod abilities;
+mod answers;
+mod configuration;
+mod editor;
+mod generations;
+mod generator;
+
+pub use abilities::Abilities;
+pub use answers::{AnswerKey, Answers};
+pub use editor::{Editor, Progress};
+pub use generations::{Generations, Lane, Superseded};
+pub use generator::{GeneratorSlot, ModelSource, NeededBy, OpenError};
+
+/// What a server is started with.
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// Layers of settings that do not come from the client: configuration file, environment, flags.
+    pub sources: Sources,
+    /// Where the generator comes from.
+    pub models: Arc<dyn ModelSource>,
+}
+
+/// The state of one connection.
+pub struct Session {
+    /// The way to the client.
+    pub editor: Editor,
+    /// The generator, once it is loaded.
+    pub generator: GeneratorSlot,
+    /// What is being generated now.
+    pub generations: Generations,
+    /// What was generated lately.
+    pub answers: Answers,
+    sources: RwLock<Sources>,
+    abilities: OnceLock<Abilities>,
+    encoding: OnceLock<Encoding>,
+    documents: DashMap<Url, OpenDocument>,
+    settings: RwLock<Arc<Settings>>,
+    catalog: watch::Sender<Option<CatalogState>>,
+}
+
+/// The catalog as last read; `epoch` counts the readings that changed it.
+#[derive(Clone)]
+struct CatalogState {
+    files: Arc<FileCatalog>,
+    snapshot: Arc<CatalogSnapshot>,
+    epoch: u64,
+}
+
+/// A document that the client has open.
+#[derive(Clone)]
+struct OpenDocument {
+    current: Arc<Document>,
+    /// Rung when the findings of this document may be others now; identifies this opening, too.
+    changed: Arc<Notify>,
+    checker: Arc<Mutex<Checker>>,
+}
+
+/// One version of a document with the schemas and settings of the moment.
+#[derive(Clone)]
+pub struct DocumentSnapshot {
+    /// The document.
+    pub document: Arc<Document>,
+    /// The schemas.
+    pub catalog: Arc<CatalogSnapshot>,
+    /// Changes whenever the schemas do.
+    pub catalog_epoch: u64,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    checker: Arc<Mutex<Checker>>,
+}
+
+impl DocumentSnapshot {
+    /// All findings. Those of statements that did not change since the last time are known.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Diagnostic> {
+        let mut checker = self.checker.lock().unwrap_or_else(PoisonError::into_inner);
+        checker.check(&self.document.text, &self.catalog)
+    }
+}
+
+impl Session {
+    /// A session for a client that has not introduced itself yet.
+    #[must_use]
+    pub fn new(client: Client, options: ServerOptions) -> Self {
+        Self {
+            editor: Editor::new(client),
+            generator: GeneratorSlot::new(options.models),
+            generations: Generations::default(),
+            answers: Answers::default(),
+            sources: RwLock::new(options.sources),
+            abilities: OnceLock::new(),
+            encoding: OnceLock::new(),
+            documents: DashMap::new(),
+            settings: RwLock::default(),
+            catalog: watch::Sender::new(None),
+        }
+    }
+
+    /// Takes the parameters of `initialize` as JSON, for what lsp-types does not know. The first call counts.
+    pub fn offer_raw_capabilities(&self, params: &serde_json::Value) {
+        // A second `initialize` is refused by tower-lsp and must not change what the first agreed on.
+        let _ = self.abilities.set(Abilities::read(params));
+    }
+
+    /// What the client can do.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        self.abilities.get().copied().unwrap_or_default()
+    }
+
+    /// Fixes what positions count.
+    pub fn agree_encoding(&self, encoding: Encoding) {
+        // As above: only the first `initialize` counts.
+        let _ = self.encoding.set(encoding);
+    }
+
+    /// What positions count.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding.get().copied().unwrap_or_default()
+    }
+
+    /// The settings of the moment.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds or replaces a document that the client opened; returns the bell that is rung when it changes.
+    pub fn open(&self, document: Document) -> Arc<Notify> {
+        let changed = Arc::new(Notify::new());
+        let open = OpenDocument {
+            current: Arc::new(document),
+            changed: Arc::clone(&changed),
+            checker: Arc::default(),
+        };
+        if let Some(before) = self.documents.insert(open.current.uri.clone(), open) {
+            before.changed.notify_one();
+        }
+        changed
+    }
+
+    /// Replaces a document by its next version.
+    pub fn change(&self, uri: &Url, next: impl FnOnce(&Document) -> Document) {
+        if let Some(mut open) = self.documents.get_mut(uri) {
+            open.current = Arc::new(next(&open.current));
+            open.changed.notify_one();
+        } else {
+            tracing::warn!("change of a document that is not open");
+        }
+    }
+
+    /// Forgets a document.
+    pub fn close(&self, uri: &Url) {
+        if let Some((_, open)) = self.documents.remove(uri) {
+            open.changed.notify_one();
+        }
+    }
+
+    /// The newest version of a document.
+    #[must_use]
+    pub fn document(&self, uri: &Url) -> Option<Arc<Document>> {
+        self.documents.get(uri).map(|open| Arc::clone(&open.current))
+    }
+
+    /// Whether the document is still open, as it was opened when this bell was made.
+    #[must_use]
+    pub fn is_open(&self, uri: &Url, changed: &Arc<Notify>) -> bool {
+        self.documents
+            .get(uri)
+            .is_some_and(|open| Arc::ptr_eq(&open.changed, changed))
+    }
+
+    /// The newest version of a document with the catalog, which is awaited where it is still being read.
+    pub async fn snapshot(&self, uri: &Url) -> Option<DocumentSnapshot> {
+        let document = self.document(uri)?;
+        Some(self.with_catalog(document).await)
+    }
+
+    /// This version of a document with the catalog of the moment.
+    pub async fn with_catalog(&self, document: Arc<Document>) -> DocumentSnapshot {
+        let mut receiver = self.catalog.subscribe();
+        let (catalog, catalog_epoch) = match receiver.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(state)) => (Arc::clone(&state.snapshot), state.epoch),
+            _ => Default::default(),
+        };
+        let checker = self
+            .documents
+            .get(&document.uri)
+            .map(|open| Arc::clone(&open.checker));
+        DocumentSnapshot {
+            document,
+            checker: checker.unwrap_or_default(),
+            catalog,
+            catalog_epoch,
+            settings: self.settings(),
+        }
+    }
+
+    /// Has the findings of all open documents looked at again.
+    pub fn recheck_all(&self) {
+        for open in &self.documents {
+            open.changed.notify_one();
+        }
+    }
+
+    fn workspace(&self) -> Option<PathBuf> {
+        self.sources
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .workspace
+            .clone()
+    }
+}

@@ -1,0 +1,10 @@
+//! The server as an editor sees it, message by message.
+
+mod edits;
+mod features;
+mod findings;
+mod generate;
+mod inline;
+mod protocol;
+mod settings;
+mod support;
