@@ -29,7 +29,7 @@ pub use abilities::Abilities;
 pub use answers::{AnswerKey, Answers};
 pub use editor::{Editor, Progress};
 pub use generations::{Generations, Lane, Superseded};
-pub use generator::{GeneratorSlot, ModelSource, NeededBy, OpenError};
+pub use generator::{GeneratorSlot, LocalModels, ModelSource, NeededBy};
 
 /// What a server is started with.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! The server as an editor sees it, message by message.
 
 mod edits;
+mod exit;
 mod features;
 mod findings;
 mod generate;

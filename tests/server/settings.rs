@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use bigquill::session::{ModelSource, OpenError};
+use bigquill::models::OpenError;
+use bigquill::session::ModelSource;
 use bigquill_tests::client::Client;
 use bigquill_tests::generator::{Broken, Fetchable, Ready, gated};
 use bigquill_tests::workspace::{Workspace, fixture, options, rich};

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bigquill::session::{ModelSource, OpenError};
+use bigquill::models::OpenError;
+use bigquill::session::ModelSource;
 use bigquill::settings::Settings;
 use bigquill_model::generate::{
     EventSender, FinishReason, GenerateError, GenerateRequest, Generation, GenerationEvent, Generator,

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tower_lsp::lsp_types::{MessageType, ProgressToken};
 
 use super::{Progress, Session};
+use crate::models::{self, OpenError};
 use crate::settings::{Device, Settings};
 
 /// Where generators come from. Both methods block.
@@ -31,20 +32,22 @@ pub trait ModelSource: Send + Sync {
     ) -> Result<(), String>;
 }
 
-/// Why there is no generator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// A known model that is not on this machine.
-    #[error("the model {name} is not on this machine; get it with `bigquill model pull`")]
-    Missing {
-        /// Its name.
-        name: String,
-        /// Bytes to fetch.
-        bytes: u64,
-    },
-    /// The model cannot be used; the text says why and what to do.
-    #[error("{0}")]
-    Failed(String),
+/// The models of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalModels;
+
+impl ModelSource for LocalModels {
+    fn open(&self, settings: &Settings) -> Result<Arc<dyn Generator>, OpenError> {
+        models::open(settings)
+    }
+
+    fn fetch(
+        &self,
+        settings: &Settings,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        models::fetch(settings, progress)
+    }
 }
 
 /// Who needs the generator.
@@ -218,7 +221,10 @@ impl Session {
         let OpenError::Missing { name, bytes } = &error else {
             return Err(error);
         };
-        let download = format!("Download ({} MB)", bytes.div_ceil(1_000_000));
+        let download = match bytes {
+            0 => "Download".to_owned(),
+            bytes => format!("Download ({} MB)", bytes.div_ceil(1_000_000)),
+        };
         let question = format!(
             "bigquill needs the model {name} to write SQL. It is fetched once and runs on this machine."
         );
