@@ -294,8 +294,20 @@ const NOTES: &[&str] = &[
     "p.s",
 ];
 
+/// A note to programmers: its first line says so, or any line is left to do.
 fn is_note(text: &str) -> bool {
-    let first = text.trim_start();
+    note_word(text).is_some() || text.lines().any(|line| note_word(line) == Some(Note::ToDo))
+}
+
+#[derive(PartialEq)]
+enum Note {
+    ToDo,
+    Other,
+}
+
+/// What kind of note begins with this line, if one does.
+fn note_word(line: &str) -> Option<Note> {
+    let first = line.trim_start();
     let word: String = first
         .chars()
         .take_while(|c| c.is_alphanumeric() || *c == '.')
@@ -304,9 +316,9 @@ fn is_note(text: &str) -> bool {
     let lower = word.to_ascii_lowercase();
     let marked = rest.starts_with(':') || (rest.starts_with('(') && rest.contains("):"));
     match lower.as_str() {
-        "todo" | "fixme" | "xxx" | "hack" => true,
-        "http" | "https" => rest.starts_with("://"),
-        _ => marked && NOTES.contains(&lower.as_str()),
+        "todo" | "fixme" | "xxx" | "hack" => Some(Note::ToDo),
+        "http" | "https" => rest.starts_with("://").then_some(Note::Other),
+        _ => (marked && NOTES.contains(&lower.as_str())).then_some(Note::Other),
     }
 }
 
@@ -506,6 +518,7 @@ mod tests {
             "TODO: count the users",
             "TODO(me) count the users",
             "FIXME later today",
+            "Weekly numbers for the shop\nTODO: move the queries into the dashboard",
             "noqa: L001 something",
             "sqlfluff:off for this",
             "------------- users of the day",
