@@ -10,10 +10,13 @@
 //!
 //! On a busy machine `--cpu-time` (Linux; implies one thread each) counts the seconds that the processor worked for the
 //! two instead of those that passed.
+//!
+//! With a build of that feature, `--device cuda` measures a GPU instead of the CPU, and `--model FILE` another file than
+//! the two small ones: `model/examples/mistral_shape.rs` writes one of Mistral-7B's shape.
 #![allow(clippy::print_stdout)] // the table is the output
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -21,6 +24,7 @@ use std::time::Instant;
 use bigquill_model::decoder::{Decoder, Logits, Placement};
 use bigquill_model::gguf::Gguf;
 use bigquill_model::testing::{QWEN, SMOLLM2, model_file};
+use candle_core::Device;
 
 const DECODED: usize = 48;
 /// A prompt's tokens that are run at once, as the engine does.
@@ -61,6 +65,8 @@ struct Case {
 }
 
 struct Arguments {
+    models: Vec<PathBuf>,
+    placement: Placement,
     peer: Option<String>,
     threads: usize,
     rounds: usize,
@@ -69,23 +75,20 @@ struct Arguments {
 
 fn main() {
     let arguments = arguments();
-    for name in [QWEN, SMOLLM2] {
-        let path = model_file(name);
-        let gguf = Gguf::open(&path).expect("a model");
+    for path in &arguments.models {
+        let gguf = Gguf::open(path).expect("a model");
         let start = Instant::now();
-        let placement = Placement::Cpu {
-            threads: arguments.threads,
-        };
-        let mut decoder = Decoder::load(&gguf, None, &placement).expect("a model");
+        let mut decoder = Decoder::load(&gguf, None, &arguments.placement).expect("a model");
         println!(
-            "\n{name}: loaded in {:.2} s, {} threads",
+            "\n{}: loaded in {:.2} s, {:?}",
+            path.display(),
             start.elapsed().as_secs_f64(),
-            arguments.threads
+            arguments.placement
         );
         let mut peer = arguments
             .peer
             .as_ref()
-            .map(|python| Peer::start(python, &path, arguments.threads));
+            .map(|python| Peer::start(python, path, arguments.threads));
         for case in &CASES {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..arguments.rounds {
@@ -99,6 +102,8 @@ fn main() {
 
 fn arguments() -> Arguments {
     let mut arguments = Arguments {
+        models: Vec::new(),
+        placement: Placement::Cpu { threads: 1 },
         peer: None,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         rounds: 5,
@@ -108,6 +113,8 @@ fn arguments() -> Arguments {
     while let Some(name) = given.next() {
         let mut value = || given.next().expect("a value");
         match name.as_str() {
+            "--model" => arguments.models.push(value().into()),
+            "--device" => arguments.placement = Placement::Tensors(device(&value())),
             "--peer" => arguments.peer = Some(value()),
             "--threads" => arguments.threads = value().parse().expect("a number"),
             "--rounds" => arguments.rounds = value().parse().expect("a number"),
@@ -116,7 +123,22 @@ fn arguments() -> Arguments {
             _ => {}
         }
     }
+    if let Placement::Cpu { threads } = &mut arguments.placement {
+        *threads = arguments.threads;
+    }
+    if arguments.models.is_empty() {
+        arguments.models = [QWEN, SMOLLM2].map(model_file).into();
+    }
     arguments
+}
+
+fn device(name: &str) -> Device {
+    match name {
+        "cuda" => Device::new_cuda(0),
+        "metal" => Device::new_metal(0),
+        other => panic!("`{other}` is neither cuda nor metal"),
+    }
+    .expect("a GPU and a build with its feature")
 }
 
 /// Ids that both vocabularies have.

@@ -14,7 +14,9 @@ fn read(path: &str) -> String {
 /// What stands in single backquotes outside of code blocks.
 fn quoted(markdown: &str) -> Vec<&str> {
     let prose = markdown.split("```").step_by(2);
-    prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
+    prose
+        .flat_map(|part| part.split('`').skip(1).step_by(2))
+        .collect()
 }
 
 /// Targets of links and pictures.
