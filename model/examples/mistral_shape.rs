@@ -39,21 +39,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         writer.tensor(name, &shape, quantization, data);
         Ok::<(), candle_core::Error>(())
     };
-    matrix("token_embd.weight", [VOCABULARY, HIDDEN], Quantization::Q4K)?;
-    matrix("output.weight", [VOCABULARY, HIDDEN], Quantization::Q6K)?;
+    matrix("token_embd.weight", [VOCABULARY, HIDDEN], Quantization::Q4_K)?;
+    matrix("output.weight", [VOCABULARY, HIDDEN], Quantization::Q6_K)?;
     for layer in 0..LAYERS {
         let finer = if more_bits(layer) {
-            Quantization::Q6K
+            Quantization::Q6_K
         } else {
-            Quantization::Q4K
+            Quantization::Q4_K
         };
         for (tensor, shape, quantization) in [
-            ("attn_q", [HIDDEN, HIDDEN], Quantization::Q4K),
-            ("attn_k", [KV, HIDDEN], Quantization::Q4K),
+            ("attn_q", [HIDDEN, HIDDEN], Quantization::Q4_K),
+            ("attn_k", [KV, HIDDEN], Quantization::Q4_K),
             ("attn_v", [KV, HIDDEN], finer),
-            ("attn_output", [HIDDEN, HIDDEN], Quantization::Q4K),
-            ("ffn_gate", [FEED_FORWARD, HIDDEN], Quantization::Q4K),
-            ("ffn_up", [FEED_FORWARD, HIDDEN], Quantization::Q4K),
+            ("attn_output", [HIDDEN, HIDDEN], Quantization::Q4_K),
+            ("ffn_gate", [FEED_FORWARD, HIDDEN], Quantization::Q4_K),
+            ("ffn_up", [FEED_FORWARD, HIDDEN], Quantization::Q4_K),
             ("ffn_down", [HIDDEN, FEED_FORWARD], finer),
         ] {
             matrix(&format!("blk.{layer}.{tensor}.weight"), shape, quantization)?;

@@ -67,6 +67,9 @@ pub enum DecoderError {
     /// The cache was made by a decoder of another kind.
     #[error("the cache belongs to another decoder")]
     ForeignCache,
+    /// There is no memory for the weights.
+    #[error("there is no memory for the model: {0}; choose a smaller one, or free some")]
+    Memory(#[from] std::io::Error),
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(#[from] candle_core::Error),
@@ -136,6 +139,7 @@ impl Decoder {
                 Backend::Tensor(tensor::TensorDecoder::load(gguf, &config, adapter, device)?)
             }
         };
+        gguf.release();
         let parameters = gguf.tensors().map(|(_, info)| info.elements()).sum();
         Ok(Self {
             config,

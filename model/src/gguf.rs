@@ -402,6 +402,22 @@ impl Gguf {
         })
     }
 
+    /// Lets go of the memory that read pages take, once weights were copied from them. They are read again when needed.
+    #[expect(
+        unsafe_code,
+        reason = "the advice is dangerous for memory that is written, which a map of a file is not"
+    )]
+    pub fn release(&self) {
+        #[cfg(unix)]
+        {
+            // SAFETY: the map is of a file and never written: a dropped page is read from the file again.
+            let released = unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            if let Err(error) = released {
+                tracing::debug!(%error, "pages of the model file are not released");
+            }
+        }
+    }
+
     fn missing_key(&self, key: &str) -> GgufError {
         GgufError::MissingKey {
             path: self.path.clone(),

@@ -1,5 +1,7 @@
 //! A linear layer on the CPU: a frozen weight, a bias, a LoRA pair; and products of several layers with one input.
 
+use std::io;
+
 use half::f16;
 
 use crate::gguf::{Quantization, TensorView, dequantize};
@@ -67,13 +69,16 @@ pub(crate) struct Target<'a> {
 
 impl HostLinear {
     /// Repacks a stored weight `(out, in)`.
+    ///
+    /// # Errors
+    /// Where there is no memory left.
     pub(crate) fn load(
         view: TensorView<'_>,
         bias: Option<Vec<f32>>,
         lora: Option<LoraWeights>,
         pool: &Pool,
-    ) -> Self {
-        let weight = match Packed::pack(view, pool) {
+    ) -> io::Result<Self> {
+        let weight = match Packed::pack(view, pool)? {
             Some(packed) => Weight::Packed(packed),
             None => Weight::Dense(Dense {
                 quantization: view.quantization,
@@ -82,11 +87,11 @@ impl HostLinear {
                 data: view.data.to_vec(),
             }),
         };
-        Self {
+        Ok(Self {
             weight,
             bias,
             lora: lora.map(|weights| HostLora::new(&weights)),
-        }
+        })
     }
 
     /// Rows of the weight: the width of the product.

@@ -9,6 +9,10 @@
 //! K type), high bits, low bits. K types have a header per eight groups: 8 half-float scales and, but for Q6_K, 8
 //! half-float scales of the minima.
 
+use std::io;
+
+use memmap2::MmapMut;
+
 use crate::gguf::{Quantization, TensorView, blocks};
 
 use super::pool::Pool;
@@ -27,7 +31,7 @@ pub(crate) struct Packed {
     pub(crate) layout: Layout,
     /// Bytes of one tile.
     tile_bytes: usize,
-    bytes: Vec<u8>,
+    bytes: MmapMut,
 }
 
 /// How a type's groups are laid out.
@@ -71,13 +75,17 @@ impl Layout {
 
 impl Packed {
     /// Repacks a stored matrix; none for the float types.
+    ///
+    /// # Errors
+    /// Where there is no memory left.
     #[expect(unsafe_code, reason = "threads write disjoint tiles")]
-    pub(crate) fn pack(view: TensorView<'_>, pool: &Pool) -> Option<Self> {
-        let layout = Layout::of(view.quantization)?;
-        let &[rows, columns] = view.shape else { return None };
+    pub(crate) fn pack(view: TensorView<'_>, pool: &Pool) -> io::Result<Option<Self>> {
+        let (Some(layout), &[rows, columns]) = (Layout::of(view.quantization), view.shape) else {
+            return Ok(None);
+        };
         let tile_bytes = columns / GROUP / layout.span * (layout.header + layout.span * layout.group);
         let tiles = rows.div_ceil(TILE);
-        let mut bytes = vec![0; tiles * tile_bytes];
+        let mut bytes = huge_pages(tiles * tile_bytes)?;
         let target = super::linear::Shared::new(&mut bytes);
         pool.for_ranges(tiles, 8, |range| {
             for tile in range {
@@ -86,14 +94,14 @@ impl Packed {
                 pack_tile(view, layout, tile, out);
             }
         });
-        Some(Self {
+        Ok(Some(Self {
             quantization: view.quantization,
             rows,
             columns,
             layout,
             tile_bytes,
             bytes,
-        })
+        }))
     }
 
     /// Rows in tiles; the last tile's missing rows are zero.
@@ -124,6 +132,17 @@ impl Packed {
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
+}
+
+/// Zeroed memory in large pages where the system has them: a token reads all weights once, and with small pages much of
+/// that time goes into looking up addresses.
+fn huge_pages(len: usize) -> io::Result<MmapMut> {
+    let memory = MmapMut::map_anon(len)?;
+    #[cfg(target_os = "linux")]
+    if let Err(error) = memory.advise(memmap2::Advice::HugePage) {
+        tracing::debug!(%error, "no huge pages");
+    }
+    Ok(memory)
 }
 
 fn pack_tile(view: TensorView<'_>, layout: Layout, tile: usize, mut out: &mut [u8]) {

@@ -109,7 +109,7 @@ fn products_of_every_type_equal_those_of_dequantized_weights() {
                 shape: &[rows, columns],
                 data: &data,
             };
-            let packed = Packed::pack(view, &pool).unwrap();
+            let packed = Packed::pack(view, &pool).unwrap().unwrap();
             let x = quantize(&random.floats(tokens * columns), columns);
             for tile in 0..packed.tiles() {
                 let mut ours = vec![[0.0; TILE]; tokens];
@@ -158,7 +158,7 @@ fn extreme_codes_do_not_overflow() {
             shape: &[8, columns],
             data: &data,
         };
-        let packed = Packed::pack(view, &pool).unwrap();
+        let packed = Packed::pack(view, &pool).unwrap().unwrap();
         for value in [1.0, -1.0] {
             let x = quantize(&vec![value; columns], columns);
             let mut sums = [[0.0; TILE]];
@@ -182,7 +182,7 @@ fn a_packed_matrix_is_as_small_as_the_stored_one() {
             shape: &[16, 512],
             data: &data,
         };
-        let packed = Packed::pack(view, &pool).unwrap();
+        let packed = Packed::pack(view, &pool).unwrap().unwrap();
         assert!(packed.bytes() * 100 <= data.len() * 104, "{quantization:?}");
     }
 }
@@ -222,12 +222,8 @@ fn linears_add_bias_adapter_and_residual() {
                 shape: &[rows, columns],
                 data: &data,
             };
-            linears.push(HostLinear::load(
-                view,
-                Some(bias.clone()),
-                Some(lora.clone()),
-                &pool,
-            ));
+            let linear = HostLinear::load(view, Some(bias.clone()), Some(lora.clone()), &pool);
+            linears.push(linear.unwrap());
             references.push((weights, bias, lora));
         }
         let x = random.floats(tokens * columns);

@@ -78,7 +78,7 @@ impl CpuDecoder {
             embedding: Embedding::load(gguf, config)?,
             layers: layers?,
             norm: weights::output_norm(gguf, config)?,
-            output: HostLinear::load(weights::output(gguf, config)?, None, None, &pool),
+            output: HostLinear::load(weights::output(gguf, config)?, None, None, &pool)?,
             rope: RopeTable::load(gguf, config)?,
             scratch: Scratch::default(),
             pool,
@@ -162,7 +162,7 @@ impl Layer {
             let weight = weights::linear(gguf, config, layer, projection)?;
             let bias = weights::bias(gguf, config, layer, projection)?;
             let lora = adapter.and_then(|adapter| adapter.module_for(config, layer, projection));
-            Ok(HostLinear::load(weight, bias, lora, pool))
+            Ok(HostLinear::load(weight, bias, lora, pool)?)
         };
         Ok(Self {
             attention_norm: weights::norm(gguf, config, layer, "attn_norm")?,
