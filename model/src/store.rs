@@ -20,7 +20,7 @@ mod pull;
 mod wheel;
 
 pub use error::StoreError;
-use files::Digest;
+pub use files::Digest;
 use locate::{Locate, Locations};
 
 /// The environment variable that names another cache folder.

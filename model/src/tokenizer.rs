@@ -2,7 +2,7 @@
 //!
 //! Two families are known: byte-level BPE (`gpt2`, its splitting chosen by the `pre` name) and SentencePiece
 //! (`llama`), which for every Mistral and Llama vocabulary is BPE too, with byte fallback. The BPE itself is the
-//! `tokenizers` crate's; [`definition`] puts it together.
+//! `tokenizers` crate's, put together in `tokenizer/definition.rs`.
 //!
 //! Control tokens are kept out of that definition altogether: plain text cannot yield one, whatever it looks
 //! like. They enter a prompt only by [`Tokenizer::encode_chat`] (see [`crate::chat`]). Unigram and WordPiece

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // a test may panic
+
 use std::time::Duration;
 
 use super::*;

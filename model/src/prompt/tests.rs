@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // a test may panic
+
 use bigquill_analysis::schema::read_resources;
 
 use super::*;

@@ -284,6 +284,8 @@ fn pip_reason(stderr: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)] // a test may panic
+
     use super::*;
 
     const FILES: &[PackageFile] = &[

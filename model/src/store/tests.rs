@@ -1,7 +1,7 @@
 //! Pulls against a loopback server that misbehaves. No network, no Python.
+#![allow(clippy::unwrap_used)] // a test may panic
 
-use std::io::{BufRead as _, BufReader, Cursor, Write as _};
-use std::process::{Command, Stdio};
+use std::io::{Cursor, Write as _};
 use std::sync::Mutex;
 
 use futures::FutureExt;
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::locate::RemoteFile;
 use super::*;
 
+mod process;
 mod server;
 use server::{Fault, Server};
 
@@ -275,11 +276,11 @@ async fn a_dropped_pull_is_gone_on_with() {
             () = progress => {}
         }
     }
-    resumes(&store, &server).await;
+    resumes(&store, &server, "/hub").await;
 }
 
 /// The second request asks for what the first did not bring, and tells so.
-async fn resumes(store: &ModelStore, server: &Server) {
+async fn resumes(store: &ModelStore, server: &Server, path: &str) {
     server.requests();
     let resumed = Mutex::new(None);
     let on_event = |event| {
@@ -292,65 +293,8 @@ async fn resumes(store: &ModelStore, server: &Server) {
     assert!((4 << 20..=5 << 20).contains(&at), "resumed at {at}");
     assert_eq!(
         server.requests(),
-        [("/hub".to_owned(), Some(format!("bytes={at}-")))]
+        [(path.to_owned(), Some(format!("bytes={at}-")))]
     );
-}
-
-/// Names the server for [`pull_until_killed`].
-const CHILD: &str = "BIGQUILL_TEST_PULL";
-
-/// Not a test of its own: [`a_killed_pull_is_gone_on_with`] runs it in a process of its own, and kills that.
-#[tokio::test]
-async fn pull_until_killed() {
-    let Ok(child) = std::env::var(CHILD) else { return };
-    let (url, folder) = child.split_once(' ').unwrap();
-    let store = ModelStore {
-        folder: PathBuf::from(folder),
-        locations: Arc::new(Fixed {
-            hub: Some(remote(url.to_owned(), &data())),
-            ..Fixed::default()
-        }),
-        retry_wait: Duration::ZERO,
-    };
-    let on_event = |event| {
-        if matches!(event, PullEvent::Progress { .. }) {
-            writeln!(std::io::stderr(), "progress").unwrap();
-        }
-    };
-    let _ = store.pull(&model(&[]), &on_event).await;
-}
-
-#[tokio::test]
-async fn a_killed_pull_is_gone_on_with() {
-    let (folder, server) = (TempDir::new().unwrap(), Server::start().await);
-    let store = hub_store(&folder, &server);
-    server.fault(Fault::StallAfter(5 << 20));
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::tests::pull_until_killed", "--nocapture"])
-        .env(
-            CHILD,
-            format!("{}/hub {}", server.address, store.folder().display()),
-        )
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    tokio::task::spawn_blocking(move || {
-        assert!(
-            stderr
-                .lines()
-                .map_while(Result::ok)
-                .any(|line| line == "progress"),
-            "the child never began"
-        );
-        child.kill().unwrap();
-        child.wait().unwrap();
-    })
-    .await
-    .unwrap();
-    assert!(!folder.path().join("models/test.gguf").exists());
-    resumes(&store, &server).await;
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // a test may panic
+
 use super::*;
 
 /// A byte-level vocabulary of the letters a to d with two merges, a control, a user-defined and an unused token.
