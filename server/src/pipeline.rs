@@ -154,13 +154,18 @@ impl Options {
             prompt_tokens: settings.prompt_tokens,
             sampling: match settings.seed {
                 None => Sampling::Greedy,
-                Some(seed) => Sampling::Nucleus {
-                    temperature: 0.7,
-                    top_p: 0.95,
-                    seed,
-                },
+                Some(seed) => drawn(seed),
             },
         }
+    }
+}
+
+/// Near to greedy: SQL leaves little to taste.
+fn drawn(seed: u64) -> Sampling {
+    Sampling::Nucleus {
+        temperature: 0.7,
+        top_p: 0.95,
+        seed,
     }
 }
 
@@ -211,28 +216,27 @@ pub async fn complete(
     let mut work = Work::default();
     let mut best: Option<Candidate> = None;
     let mut repairs = Vec::new();
+    let mut options = request.options;
     for attempt in 0..=ASK_AGAIN {
-        let text = match generate(
-            request,
-            std::mem::take(&mut prompt),
-            generator,
-            &mut work,
-            progress,
-        )
-        .await
-        {
+        let asked = std::mem::take(&mut prompt);
+        let text = match generate(asked, options, generator, &mut work, progress).await {
             Ok(text) => text,
             // What stands is worth more than an error at the second try.
             Err(_) if best.is_some() => break,
             Err(error) => return Err(error.into()),
         };
         progress(Progress::Checking);
-        let again = best.as_ref().is_some_and(|b| b.written == text);
+        let repeated = best.as_ref().is_some_and(|b| b.written == text);
         let candidate = Candidate::new(text, repairs.clone(), &request.snapshot);
         let findings = candidate.judgement.findings();
         // Without tables nothing can be proved, and a longer answer than allowed does not become shorter.
         let hopeless = request.snapshot.is_empty() || work.finish == Finish::Length;
-        let done = candidate.judgement.proved || attempt == ASK_AGAIN || again || hopeless;
+        let stuck = repeated && options.sampling != Sampling::Greedy;
+        let done = candidate.judgement.proved || attempt == ASK_AGAIN || stuck || hopeless;
+        if repeated {
+            // The likeliest answer is the wrong one: draw another. The seed is fixed, as everything greedy is.
+            options.sampling = drawn(0);
+        }
         if !done {
             prompt = repair::ask_again(&first_prompt, &candidate.sql, &candidate.judgement);
             progress(Progress::Repairing {
@@ -348,16 +352,16 @@ fn per_second(tokens: usize, ms: f64) -> f64 {
 
 /// One generation: its SQL, cut where the statement ends.
 async fn generate(
-    request: &Request,
     prompt: Prompt,
+    options: Options,
     generator: &dyn Generator,
     work: &mut Work,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<String, GenerateError> {
     let mut events = generator.generate(GenerateRequest {
         prompt,
-        max_tokens: request.options.max_tokens,
-        sampling: request.options.sampling,
+        max_tokens: options.max_tokens,
+        sampling: options.sampling,
     })?;
     let mut text = AnswerText::default();
     let mut pieces = 0;

@@ -97,6 +97,8 @@ fn report(path: &Path, text: &str, question: &Question, answer: &Answer) {
 
 fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
     edits.sort_by_key(|(range, _)| range.start);
+    // Questions that follow the same statement each give it the `;` that it lacks.
+    edits.dedup();
     let mut out = text.to_owned();
     for (range, replacement) in edits.into_iter().rev() {
         out.replace_range(range, &replacement);

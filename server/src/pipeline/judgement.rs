@@ -29,10 +29,8 @@ pub fn judge(sql: &str, snapshot: &CatalogSnapshot) -> Judgement {
         reasons = vec!["there is no catalog to check its names against".to_owned()];
     }
     if refused {
-        reasons.insert(
-            0,
-            "it is not one query, and nothing else is taken from a model".to_owned(),
-        );
+        // Whatever else is said of it follows from this.
+        reasons = vec!["it is not one query, and nothing else is taken from a model".to_owned()];
     }
     Judgement {
         proved: proof.proved && !refused && !snapshot.is_empty(),

@@ -180,15 +180,20 @@ async fn what_never_holds_is_marked() {
 }
 
 #[tokio::test]
-async fn the_same_answer_twice_ends_the_asking() {
+async fn the_same_answer_twice_is_followed_by_a_drawn_one() {
     let same = "SELECT zodiac_sign FROM shop.customers";
-    assert!(!answer(&[same, same]).await.proved);
+    let generator = Scripted::new(&[same, same, "SELECT name FROM shop.customers"]);
+    let (answer, _) = run(&generator).await;
+    assert!(answer.expect("an answer").proved);
+    let requests = generator.requests.lock().expect("requests");
+    let greedy: Vec<bool> = requests.iter().map(|r| r.sampling == Sampling::Greedy).collect();
+    assert_eq!(greedy, [true, true, false]);
 }
 
 #[tokio::test]
 async fn only_one_query_is_taken() {
     let delete = "DELETE FROM shop.customers WHERE TRUE";
-    let refused = answer(&[delete, delete]).await;
+    let refused = answer(&[delete, delete, delete]).await;
     assert!(refused.refused && !refused.proved);
     assert_eq!(refused.text(""), None);
     assert!(refused.reason().is_some());
