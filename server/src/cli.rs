@@ -156,16 +156,19 @@ fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<ExitCode> {
     let cli = Cli::try_parse_from(arguments).unwrap_or_else(|error| error.exit());
     tracing::debug!(stdio = cli.stdio, "started");
     let common = cli.common;
+    let Some(command) = cli.command else {
+        return serve::run(&common);
+    };
+    // Only now: it holds the lock of stdout, which the server writes to from other threads.
     let out = &mut Output::stdout();
-    let outcome = match cli.command {
-        None => return serve::run(&common),
-        Some(Command::Demo(args)) => demo::run(&args, &common, out),
-        Some(Command::Complete(args)) => complete::run(&args, &common, out),
-        Some(Command::Ask(args)) => ask::run(&args, &common, out),
-        Some(Command::Check(args)) => check::run(&args, &common, out),
-        Some(Command::Model(args)) => model::run(&args, out),
-        Some(Command::Catalog(args)) => catalog::run(&args, out),
-        Some(Command::Doctor(args)) => doctor::run(&args, &common, out),
+    let outcome = match command {
+        Command::Demo(args) => demo::run(&args, &common, out),
+        Command::Complete(args) => complete::run(&args, &common, out),
+        Command::Ask(args) => ask::run(&args, &common, out),
+        Command::Check(args) => check::run(&args, &common, out),
+        Command::Model(args) => model::run(&args, out),
+        Command::Catalog(args) => catalog::run(&args, out),
+        Command::Doctor(args) => doctor::run(&args, &common, out),
     };
     outcome.map(Into::into)
 }
