@@ -23,6 +23,7 @@ pub mod not_parsed;
 mod prove;
 mod repair;
 pub mod set_operation;
+mod syntax_error;
 pub mod unknown_column;
 pub mod unknown_field;
 pub mod unknown_function;
