@@ -142,7 +142,7 @@ fn clauses(tokens: &Tokens<'_>, found: &mut Vec<Diagnostic>) {
     let dangling =
         OPENERS.iter().any(|w| tokens.keyword(last, w)) || OPERATORS.iter().any(|o| tokens.symbol(last, o));
     let comma = tokens.symbol(last, ",") && tokens.clause_of(last) != Some("SELECT");
-    if dangling || comma {
+    if (dangling || comma) && !tokens.symbol(last.wrapping_sub(1), "@") {
         found.push(error(
             tokens,
             last,

@@ -136,7 +136,10 @@ fn modulo(t: &Tokens<'_>, at: usize) -> Diagnostic {
 }
 
 fn colon(t: &Tokens<'_>, at: usize) -> Option<Diagnostic> {
-    if !t.symbol(at, ":") || !t.is_select() || (0..at).any(|i| t.symbol(i, "{")) {
+    let graph = |i: usize| {
+        t.symbol(i, "{") || t.keyword(i, "GRAPH") || t.keyword(i, "GRAPH_TABLE") || t.keyword(i, "MATCH")
+    };
+    if !t.symbol(at, ":") || !t.is_select() || (0..at).any(graph) {
         return None;
     }
     let operand = t.operand(at.checked_sub(1)?);
@@ -295,7 +298,7 @@ fn string_alias(t: &Tokens<'_>, at: usize) -> Option<Diagnostic> {
     }
     let create = t.keyword(0, "CREATE") && !(0..at).any(|i| t.keyword(i, "SELECT"));
     let unpivot = (0..at).any(|i| t.keyword(i, "UNPIVOT"));
-    if create || unpivot {
+    if create || unpivot || t.call_of(at).eq_ignore_ascii_case("WITH") {
         return None;
     }
     let literal = t.text(at + 1);
