@@ -23,6 +23,9 @@ pub mod not_parsed;
 mod prove;
 mod repair;
 pub mod set_operation;
+pub mod subquery_columns;
+mod syntax_error;
+pub mod ungrouped_column;
 pub mod unknown_column;
 pub mod unknown_field;
 pub mod unknown_function;
@@ -63,6 +66,10 @@ pub enum Code {
     NotAnArray,
     /// Sides of a set operation with different numbers of columns.
     SetOperationColumns,
+    /// A subquery of several columns where a value is wanted.
+    SubqueryColumns,
+    /// A column beside aggregates that is not grouped.
+    UngroupedColumn,
     /// An aggregate where none may stand.
     AggregateNotAllowed,
     /// A window function where none may stand.
@@ -133,6 +140,8 @@ impl Code {
             Self::UnknownDatePart => "unknown-date-part",
             Self::NotAnArray => "not-an-array",
             Self::SetOperationColumns => "set-operation-columns",
+            Self::SubqueryColumns => "subquery-columns",
+            Self::UngroupedColumn => "ungrouped-column",
             Self::AggregateNotAllowed => "aggregate-not-allowed",
             Self::WindowNotAllowed => "window-not-allowed",
             Self::NestedAggregate => "nested-aggregate",

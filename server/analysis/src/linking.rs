@@ -20,7 +20,7 @@ pub struct RankedTable {
     pub table: Arc<TableSchema>,
     /// Only for comparison with others of the same call; 0 where no word fits.
     pub score: f64,
-    /// Top-level columns with a score above 0, best first.
+    /// Top-level columns with a score above 0, best first; only for the first tables of a ranking.
     pub columns: Vec<RankedColumn>,
 }
 
@@ -37,6 +37,8 @@ pub struct RankedColumn {
 const WHOLE: usize = 200;
 /// Of a larger catalog at most this many tables are given.
 const MOST: usize = 400;
+/// Of how many tables, the best first, the columns are ranked.
+const WITH_COLUMNS: usize = 48;
 
 /// Weights of a word by where it stands.
 const TABLE_NAME: f32 = 3.0;
@@ -53,7 +55,7 @@ const NEIGHBOUR: f64 = 0.3;
 /// Tables by how well they fit a question, best first.
 #[must_use]
 pub fn rank(question: &str, evidence: Option<&str>, snapshot: &CatalogSnapshot) -> Vec<RankedTable> {
-    snapshot.linking_index().rank(question, evidence, snapshot)
+    snapshot.linking_index().rank(question, evidence)
 }
 
 /// Words of all tables of a snapshot, made once.
@@ -65,6 +67,8 @@ pub struct Index {
     /// All words, sorted, to find those that begin alike.
     vocabulary: Vec<Box<str>>,
     neighbours: HashMap<u32, Vec<u32>>,
+    /// Words of each table's name.
+    names: Vec<Vec<String>>,
 }
 
 impl Index {
@@ -85,10 +89,15 @@ impl Index {
         index.vocabulary = index.postings.keys().cloned().collect();
         index.vocabulary.sort_unstable();
         index.neighbours = neighbours(&index.tables);
+        index.names = index
+            .tables
+            .iter()
+            .map(|t| identifier_words(&t.reference.table))
+            .collect();
         index
     }
 
-    fn rank(&self, question: &str, evidence: Option<&str>, snapshot: &CatalogSnapshot) -> Vec<RankedTable> {
+    fn rank(&self, question: &str, evidence: Option<&str>) -> Vec<RankedTable> {
         let query = self.query(question, evidence);
         let mut scores: HashMap<u32, f64> = HashMap::new();
         for (word, weight) in &query {
@@ -112,19 +121,24 @@ impl Index {
                 .filter(|id| !have.contains(id));
             order.extend(rest.map(|id| (id, 0.0)).collect::<Vec<_>>());
         }
-        let _ = snapshot;
-        order
-            .into_iter()
-            .filter_map(|(id, score)| self.ranked(id, score, &query))
+        let best = order.into_iter().enumerate();
+        best.filter_map(|(place, (id, score))| self.ranked(id, score, &query, place < WITH_COLUMNS))
             .collect()
     }
 
-    fn ranked(&self, id: u32, score: f64, query: &HashMap<String, f32>) -> Option<RankedTable> {
+    fn ranked(
+        &self,
+        id: u32,
+        score: f64,
+        query: &HashMap<String, f32>,
+        with_columns: bool,
+    ) -> Option<RankedTable> {
         let table = self.tables.get(id as usize)?;
         let mut columns: Vec<RankedColumn> = table
             .columns
             .iter()
             .enumerate()
+            .filter(|_| with_columns)
             .map(|(index, column)| RankedColumn {
                 index,
                 score: self.column_score(column, query),
@@ -199,10 +213,9 @@ impl Index {
     fn raise_covered_names(&self, query: &HashMap<String, f32>, scores: &mut HashMap<u32, f64>) {
         let best = scores.values().copied().fold(0.0, f64::max);
         for (&id, score) in scores.iter_mut() {
-            let Some(table) = self.tables.get(id as usize) else {
+            let Some(words) = self.names.get(id as usize) else {
                 continue;
             };
-            let words = identifier_words(&table.reference.table);
             let covered = words
                 .iter()
                 .filter(|w| query.get(w.as_str()).is_some_and(|q| *q >= 0.5))

@@ -18,6 +18,7 @@ use crate::types::{Field, Type};
 mod aggregates;
 pub mod context;
 mod expression;
+mod grouping;
 mod infer;
 mod query;
 pub mod scope;

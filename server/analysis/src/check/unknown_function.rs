@@ -38,6 +38,14 @@ pub fn diagnostic(range: Range<usize>, name: &str) -> Diagnostic {
                 | "COUNT"
                 | "IF"
                 | "SAFE_CAST"
+                | "MAX"
+                | "MIN"
+                | "SUM"
+                | "STDDEV"
+                | "LOGICAL_AND"
+                | "LOGICAL_OR"
+                | "RAND"
+                | "GENERATE_UUID"
                 | "REGEXP_CONTAINS"
         ) {
             diagnostic.fixes.push(Fix {
@@ -51,7 +59,7 @@ pub fn diagnostic(range: Range<usize>, name: &str) -> Diagnostic {
     let names = functions::all().map(|b| b.name).filter(|n| !n.contains('.'));
     let Some(found) = nearest(name, names) else {
         // It may be newer than the list, or a temporary function that another statement of the session makes.
-        diagnostic.severity = Severity::Warning;
+        diagnostic.severity = Severity::Information;
         return diagnostic;
     };
     diagnostic
@@ -159,7 +167,6 @@ fn arity(builtin: &Builtin) -> Option<(usize, Option<usize>)> {
 
 /// Functions whose number of arguments says nothing: the list has not all their forms.
 const EXEMPT: &[&str] = &[
-    "COUNT",
     "CURRENT_DATE",
     "CURRENT_TIME",
     "CURRENT_DATETIME",

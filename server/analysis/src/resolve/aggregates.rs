@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{Expr, Function, OrderBy, Query, Select, Visit, Visitor};
+use sqlparser::ast::{Expr, Function, Query, Select, Visit, Visitor};
 
 use super::scope::Scope;
 use super::{Resolver, range_of};
@@ -21,8 +21,9 @@ impl Resolver<'_> {
         }
     }
 
-    /// Reports aggregates of aggregates.
-    pub(super) fn aggregates(&mut self, select: &Select, _scope: &Scope<'_>, _order_by: Option<&OrderBy>) {
+    /// Reports aggregates of aggregates, and columns that would have to be grouped.
+    pub(super) fn aggregates(&mut self, select: &Select, scope: &Scope<'_>) {
+        self.ungrouped(select, scope);
         for item in &select.projection {
             let (sqlparser::ast::SelectItem::UnnamedExpr(expr)
             | sqlparser::ast::SelectItem::ExprWithAlias { expr, .. }) = item
@@ -39,17 +40,17 @@ impl Resolver<'_> {
 }
 
 /// A call of an aggregate or window function.
-struct Call {
+pub(super) struct Call {
     range: Range<usize>,
     name: String,
-    aggregate: bool,
-    windowed: bool,
+    pub(super) aggregate: bool,
+    pub(super) windowed: bool,
     /// It is an argument of an aggregate without OVER.
     inside_aggregate: bool,
 }
 
 /// Such calls in an expression, not those in its queries.
-fn calls(expr: &Expr) -> Vec<Call> {
+pub(super) fn calls(expr: &Expr) -> Vec<Call> {
     let mut finder = Finder {
         depth: 0,
         aggregates: 0,

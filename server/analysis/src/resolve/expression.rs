@@ -5,15 +5,17 @@ use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    Query, Visit, Visitor,
+    Query, SetExpr, Visit, Visitor,
 };
 
 use super::scope::{Found, Scope, Source};
 use super::{Captured, Meaning, Resolver, range_of};
-use crate::check::{Severity, ambiguous_column, date_part, unknown_column, unknown_field, unknown_function};
+use crate::check::{
+    ambiguous_column, date_part, subquery_columns, unknown_column, unknown_field, unknown_function,
+};
 use crate::functions;
 use crate::schema::DataType;
-use crate::syntax::adapt::{OBJECT_ARGUMENT, TYPED_ARRAY};
+use crate::syntax::adapt::{OBJECT_ARGUMENT, TYPED_ARRAY, bytes};
 use crate::types::{Field, Type};
 
 impl Resolver<'_> {
@@ -246,6 +248,19 @@ impl Resolver<'_> {
         ));
     }
 
+    /// A query that stands for a value, or for the values of IN, has one column.
+    fn one_column(&mut self, query: &Query) {
+        let Some(output) = self.outputs.get(&std::ptr::from_ref(query)) else {
+            return;
+        };
+        if output.open || output.value.is_some() || output.columns.len() < 2 {
+            return;
+        }
+        let count = output.columns.len();
+        let range = query_start(query);
+        self.report(subquery_columns::diagnostic(range, count));
+    }
+
     fn capture_at(&mut self, ident: &Ident, scope: &Scope<'_>) {
         let Some(wanted) = self.capture else { return };
         let range = range_of(ident);
@@ -286,6 +301,16 @@ impl Resolver<'_> {
         }
         data_type
     }
+}
+
+/// The first word of a query.
+fn query_start(query: &Query) -> Range<usize> {
+    let token = match (&query.with, query.body.as_ref()) {
+        (Some(with), _) => Some(&with.with_token),
+        (None, SetExpr::Select(select)) => Some(&select.select_token),
+        _ => None,
+    };
+    token.and_then(|t| bytes(&t.0.span)).unwrap_or(0..0)
 }
 
 /// Words that stand where a function expects a date part.
@@ -388,6 +413,15 @@ impl Visitor for Walker<'_, '_, '_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if self.depth == 0 {
             self.visit(expr);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if self.depth == 0
+            && let Expr::Subquery(query) | Expr::InSubquery { subquery: query, .. } = expr
+        {
+            self.resolver.one_column(query);
         }
         ControlFlow::Continue(())
     }
@@ -543,10 +577,9 @@ impl Walker<'_, '_, '_> {
             return;
         }
         self.resolver.unproved(|| format!("function `{name}`"));
-        let diagnostic = unknown_function::diagnostic(range, names.first().copied().unwrap_or_default());
-        // Of a catalog without tables nothing is known; a temporary function may be meant.
-        if !(self.resolver.snapshot.is_empty() && diagnostic.severity == Severity::Warning) {
-            self.resolver.report(diagnostic);
-        }
+        self.resolver.report(unknown_function::diagnostic(
+            range,
+            names.first().copied().unwrap_or_default(),
+        ));
     }
 }

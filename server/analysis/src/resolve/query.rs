@@ -190,7 +190,7 @@ impl Resolver<'_> {
         if let Some(order_by) = order_by {
             self.order_by(order_by, &after);
         }
-        self.aggregates(select, &scope, order_by);
+        self.aggregates(select, &scope);
         output
     }
 

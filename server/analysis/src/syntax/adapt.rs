@@ -267,6 +267,12 @@ impl Adapter<'_> {
         if is("WITH") && self.word(1, "OFFSET") && self.offset_of_path() {
             return;
         }
+        if is("TABLE") && self.table_named_table(&range) {
+            return;
+        }
+        if is("WITH") && self.privacy_clause() {
+            return;
+        }
         if self.create_words(text) || self.pipe_words(text) {
             return;
         }
@@ -450,6 +456,49 @@ impl Adapter<'_> {
             keyword: Keyword::NoKeyword,
         };
         self.emit(Sql::Word(name), &keyword);
+        self.out.lossy = true;
+        true
+    }
+
+    /// `FROM table`: the word is not reserved.
+    fn table_named_table(&mut self, range: &Range<usize>) -> bool {
+        let named = ["FROM", "JOIN", "INTO"]
+            .iter()
+            .any(|w| self.previous().is_some_and(|t| t.is_word(self.text, w)));
+        let continued = self.token(1).is_some_and(|t| {
+            t.kind == TokenKind::Quoted || (t.kind == TokenKind::Word && !is_reserved(t.text(self.text)))
+        });
+        if !named || continued {
+            return false;
+        }
+        self.emit(quoted("table".to_owned()), range);
+        self.at += 1;
+        true
+    }
+
+    /// `SELECT WITH DIFFERENTIAL_PRIVACY OPTIONS(…)`: names stay what they are.
+    fn privacy_clause(&mut self) -> bool {
+        let kinds = ["DIFFERENTIAL_PRIVACY", "AGGREGATION_THRESHOLD", "ANONYMIZATION"];
+        let select = self.previous().is_some_and(|t| t.is_word(self.text, "SELECT"));
+        if !select || !kinds.iter().any(|k| self.word(1, k)) {
+            return false;
+        }
+        self.at += 2;
+        if self.word(0, "OPTIONS") && self.symbol(1, "(") {
+            let mut depth = 0_usize;
+            self.at += 1;
+            while let Some(token) = self.token(0) {
+                match token.text(self.text) {
+                    "(" => depth += 1,
+                    ")" => depth -= 1,
+                    _ => {}
+                }
+                self.at += 1;
+                if depth == 0 {
+                    break;
+                }
+            }
+        }
         self.out.lossy = true;
         true
     }
