@@ -4,14 +4,15 @@ import asyncio
 import os
 import pathlib
 
+import pytest
 import pytest_lsp
 from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
 
 ROOT = pathlib.Path(__file__).parents[2]
 BINARY = os.environ.get("BIGQUILL", str(ROOT / "target/release/bigquill"))
-MODELS = os.environ.get("BIGQUILL_TEST_MODELS")
-MODEL = pathlib.Path(MODELS, "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf") if MODELS else None
+# ./test sets it and fills the folder.
+MODEL = pathlib.Path(os.environ["BIGQUILL_TEST_MODELS"], "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf")
 PATIENCE = 300
 
 
@@ -53,17 +54,22 @@ class Editor:
                 return list(self.client.diagnostics[uri])
 
     def apply(self, params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
-        for change in params.edit.document_changes:
+        for change in params.edit.document_changes or []:
             uri = change.text_document.uri
             if change.text_document.version != self.versions[uri]:
                 return types.ApplyWorkspaceEditResult(applied=False, failure_reason="another version")
-            text = self.texts[uri]
-            for edit in sorted(change.edits, key=lambda e: (e.range.start.line, e.range.start.character), reverse=True):
-                start, end = offset(text, edit.range.start), offset(text, edit.range.end)
-                text = text[:start] + edit.new_text + text[end:]
-            self.replace(uri, text)
+            self.edit(uri, change.edits)
+        for uri, edits in (params.edit.changes or {}).items():
+            self.edit(uri, edits)
         self.edited.set()
         return types.ApplyWorkspaceEditResult(applied=True)
+
+    def edit(self, uri: str, edits: list[types.TextEdit]) -> None:
+        text = self.texts[uri]
+        for edit in sorted(edits, key=lambda e: (e.range.start.line, e.range.start.character), reverse=True):
+            start, end = offset(text, edit.range.start), offset(text, edit.range.end)
+            text = text[:start] + edit.new_text + text[end:]
+        self.replace(uri, text)
 
 
 def offset(text: str, position: types.Position) -> int:
@@ -82,11 +88,11 @@ def catalog(name: str) -> str:
     params=["neovim@0.11", "visual-studio-code"],
     config=ClientServerConfig(server_command=[BINARY, "--stdio"]),
 )
-async def editor(request, lsp_client: LanguageClient, tmp_path: pathlib.Path):
-    model = f'model = "{MODEL}"\n' if MODEL else "ghost_text = false\n"
+async def client(request, lsp_client: LanguageClient, tmp_path: pathlib.Path):
+    """A client whose session is open; pytest-lsp hands it out, and its editor stands beside it."""
     catalogs = ", ".join(f'"{catalog(name)}"' for name in ["shop.json", "gender_gap.json"])
-    (tmp_path / "bigquill.toml").write_text(f"catalog = [{catalogs}]\n{model}")
-    editor = Editor(lsp_client, tmp_path)
+    (tmp_path / "bigquill.toml").write_text(f'catalog = [{catalogs}]\nmodel = "{MODEL}"\n')
+    editor = lsp_client.editor = Editor(lsp_client, tmp_path)
 
     @lsp_client.feature(types.WORKSPACE_APPLY_EDIT)
     def apply_edit(params: types.ApplyWorkspaceEditParams):
@@ -103,6 +109,10 @@ async def editor(request, lsp_client: LanguageClient, tmp_path: pathlib.Path):
             workspace_folders=[types.WorkspaceFolder(uri=tmp_path.as_uri(), name="workspace")],
         )
     )
-    yield editor
+    yield
     await asyncio.wait_for(lsp_client.shutdown_session(), 30)
-    assert lsp_client._server.returncode == 0
+
+
+@pytest.fixture
+def editor(client: LanguageClient) -> Editor:
+    return client.editor
