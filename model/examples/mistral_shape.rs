@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Which layers llama.cpp's Q4_K_M gives six bits in `attn_v` and `ffn_down`: the outer eighths, and every third between.
 fn more_bits(layer: usize) -> bool {
-    layer < LAYERS / 8 || layer >= 7 * LAYERS / 8 || (layer - LAYERS / 8) % 3 == 2
+    !(LAYERS / 8..7 * LAYERS / 8).contains(&layer) || (layer - LAYERS / 8) % 3 == 2
 }
 
 fn metadata() -> GgufWriter {

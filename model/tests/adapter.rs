@@ -1,4 +1,5 @@
 //! LoRA adapters: what is read, what is refused, and that they are applied as PEFT applies them.
+#![allow(clippy::print_stdout)] // figures of a failed test
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::collections::HashMap;

@@ -73,6 +73,7 @@ struct OpenDocument {
     /// Rung when the findings of this document may be others now; identifies this opening, too.
     changed: Arc<Notify>,
     checker: Arc<Mutex<Checker>>,
+    versions: Arc<watch::Sender<i32>>,
 }
 
 /// One version of a document with the schemas and settings of the moment.
@@ -149,10 +150,12 @@ impl Session {
     /// Adds or replaces a document that the client opened; returns the bell that is rung when it changes.
     pub fn open(&self, document: Document) -> Arc<Notify> {
         let changed = Arc::new(Notify::new());
+        let version = document.version;
         let open = OpenDocument {
             current: Arc::new(document),
             changed: Arc::clone(&changed),
             checker: Arc::default(),
+            versions: Arc::new(watch::Sender::new(version)),
         };
         if let Some(before) = self.documents.insert(open.current.uri.clone(), open) {
             before.changed.notify_one();
@@ -164,6 +167,7 @@ impl Session {
     pub fn change(&self, uri: &Url, next: impl FnOnce(&Document) -> Document) {
         if let Some(mut open) = self.documents.get_mut(uri) {
             open.current = Arc::new(next(&open.current));
+            open.versions.send_replace(open.current.version);
             open.changed.notify_one();
         } else {
             tracing::warn!("change of a document that is not open");
@@ -181,6 +185,13 @@ impl Session {
     #[must_use]
     pub fn document(&self, uri: &Url) -> Option<Arc<Document>> {
         self.documents.get(uri).map(|open| Arc::clone(&open.current))
+    }
+
+    /// The newest version of a document, once it is newer than this one; none where it is closed before.
+    pub async fn newer_than(&self, uri: &Url, version: i32) -> Option<Arc<Document>> {
+        let mut versions = self.documents.get(uri)?.versions.subscribe();
+        versions.wait_for(|newest| *newest > version).await.ok()?;
+        self.document(uri)
     }
 
     /// Whether the document is still open, as it was opened when this bell was made.

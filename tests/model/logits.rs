@@ -1,4 +1,5 @@
 //! The decoder's logits against candle-transformers' on the same files.
+#![allow(clippy::print_stdout)] // figures of a failed test
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::collections::BTreeMap;

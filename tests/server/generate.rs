@@ -4,7 +4,7 @@ use bigquill_tests::client::Client;
 use bigquill_tests::workspace::{Workspace, rich};
 use serde_json::{Value, json};
 
-use crate::support::{close, code, edit, editor_range, findings, open};
+use crate::support::{change_with, close, code, edit, editor_range, findings, open};
 
 const QUESTION: &str = "-- number of customers per country";
 const SQL: &str = "SELECT country, COUNT(*) AS customers FROM shop.customers GROUP BY country";
@@ -56,12 +56,17 @@ async fn ended(client: &mut Client, token: &Value) -> String {
     }
 }
 
-/// Takes the edit that the server wants; returns version and edits.
-async fn taken(client: &mut Client) -> (Value, Value) {
+/// Takes the edit that the server wants, as an editor does: makes it and tells of it; returns version and edits.
+async fn taken(client: &mut Client, uri: &str) -> (Value, Value) {
     let (id, mut params) = client.server_request("workspace/applyEdit").await;
-    client.answer(id, json!({ "applied": true })).await;
     let change = &mut params["edit"]["documentChanges"][0];
-    (change["textDocument"]["version"].take(), change["edits"].take())
+    let (version, edits) = (change["textDocument"]["version"].take(), change["edits"].take());
+    let backwards = edits.as_array().expect("a list").iter().rev();
+    let changes = backwards.map(|edit| json!({ "range": edit["range"], "text": edit["newText"] }));
+    let next = i32::try_from(version.as_i64().expect("a number")).expect("a small one") + 1;
+    change_with(client, uri, next, changes.collect()).await;
+    client.answer(id, json!({ "applied": true })).await;
+    (version, edits)
 }
 
 #[tokio::test]
@@ -85,7 +90,7 @@ async fn the_answer_goes_below_its_comment() {
         "the tables are in the prompt"
     );
     call.answer(SQL);
-    let (version, edits) = taken(&mut client).await;
+    let (version, edits) = taken(&mut client, &uri).await;
     assert_eq!(version, 1);
     let text = format!("\r\n  {SQL};");
     assert_eq!(
@@ -112,7 +117,7 @@ async fn an_answer_that_stands_there_is_replaced() {
     assert_eq!(actions[0]["title"], "Regenerate SQL from comment");
     let token = run(&mut client, &actions[0]).await;
     gate.next().await.answer(SQL);
-    let (_, edits) = taken(&mut client).await;
+    let (_, edits) = taken(&mut client, &uri).await;
     assert_eq!(
         edits,
         json!([{ "range": editor_range((1, 0, 2, 8)), "newText": SQL }])
@@ -138,7 +143,7 @@ async fn what_is_typed_meanwhile_is_kept() {
     findings(&mut client, &uri, 3).await;
     call.text(SQL);
     call.end();
-    let (version, edits) = taken(&mut client).await;
+    let (version, edits) = taken(&mut client, &uri).await;
     assert_eq!(version, 3);
     assert_eq!(edits[0]["range"], editor_range((2, 34, 2, 34)));
     assert_eq!(ended(&mut client, &token).await, "done");
@@ -192,11 +197,32 @@ async fn an_edit_that_comes_too_late_is_made_anew() {
             json!({ "applied": false, "failureReason": "the document changed" }),
         )
         .await;
-    let (version, edits) = taken(&mut client).await;
+    let (version, edits) = taken(&mut client, &uri).await;
     assert_eq!(version, 2);
     assert_eq!(edits[0]["range"], editor_range((1, 34, 1, 34)));
     assert_eq!(ended(&mut client, &token).await, "done");
     findings(&mut client, &uri, 2).await;
+    close(&mut client, &uri).await;
+    client.finish().await;
+}
+
+/// Neovim answers that it applied an edit also where it let it fall, because the buffer was newer.
+#[tokio::test]
+async fn an_edit_that_the_client_let_fall_is_made_anew() {
+    let workspace = Workspace::default();
+    let (mut client, gate) = workspace.gated_client(rich()).await;
+    let uri = workspace.file_uri("a.sql");
+    open(&mut client, &uri, &format!("{QUESTION}\n")).await;
+    let actions = actions(&mut client, &uri, 0).await;
+    let token = run(&mut client, &actions[0]).await;
+    gate.next().await.answer(SQL);
+    let (id, _) = client.server_request("workspace/applyEdit").await;
+    client.answer(id, json!({ "applied": true })).await;
+    edit(&mut client, &uri, 2, (0, 0, 0, 0), "SELECT 1;\n").await;
+    let (version, edits) = taken(&mut client, &uri).await;
+    assert_eq!(version, 2);
+    assert_eq!(edits[0]["range"], editor_range((1, 34, 1, 34)));
+    assert_eq!(ended(&mut client, &token).await, "done");
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -276,7 +302,7 @@ async fn a_newer_command_takes_the_place_of_an_older_one() {
     assert!(first_call.is_cancelled());
     assert!(!second_call.is_cancelled());
     second_call.answer("SELECT name FROM shop.customers");
-    let (_, edits) = taken(&mut client).await;
+    let (_, edits) = taken(&mut client, &uri).await;
     assert_eq!(edits[0]["range"], editor_range((2, 25, 2, 25)));
     let mut endings = std::collections::HashMap::new();
     while endings.len() < 2 {
@@ -308,7 +334,7 @@ async fn an_answer_that_does_not_hold_is_marked_and_told() {
             .await
             .answer(&format!("SELECT zzz_{number}_qqq FROM shop.customers"));
     }
-    let (_, edits) = taken(&mut client).await;
+    let (_, edits) = taken(&mut client, &uri).await;
     let text = edits[0]["newText"].as_str().expect("text");
     assert!(text.contains("not proved: "), "{text}");
     let message = client.notification("window/showMessage").await;

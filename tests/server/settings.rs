@@ -9,7 +9,7 @@ use bigquill_tests::generator::{Broken, Fetchable, Ready, gated};
 use bigquill_tests::workspace::{Workspace, fixture, options, rich};
 use serde_json::{Value, json};
 
-use crate::support::{close, findings, open};
+use crate::support::{close, edit, findings, open};
 
 fn idle() -> Arc<dyn ModelSource> {
     Arc::new(Ready(gated().0))
@@ -232,6 +232,14 @@ async fn a_missing_model_is_offered_fetched_and_used() {
     client.answer(id, Value::Null).await;
     gate.next().await.answer("SELECT country FROM shop.customers");
     let (id, _) = client.server_request("workspace/applyEdit").await;
+    edit(
+        &mut client,
+        &uri,
+        2,
+        (0, 34, 0, 34),
+        "\nSELECT country FROM shop.customers;",
+    )
+    .await;
     client.answer(id, json!({ "applied": true })).await;
     let (mut percentages, mut endings) = (Vec::new(), 0);
     while endings < 2 {

@@ -3,7 +3,6 @@
 //! `cargo bench -p bigquill-analysis --bench keystroke`. The catalog has 200 tables of 30 columns. Besides criterion's
 //! figures a table with percentiles is printed, for criterion gives none.
 #![expect(clippy::disallowed_methods, reason = "a measurement, not the library")]
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -19,7 +18,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 fn snapshot() -> CatalogSnapshot {
     let column = |i: usize| Column {
         name: format!("column_{i}"),
-        data_type: if i % 3 == 0 {
+        data_type: if i.is_multiple_of(3) {
             DataType::String
         } else {
             DataType::Int64

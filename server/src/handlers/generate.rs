@@ -25,6 +25,9 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 /// How often an edit is made anew for a document that changed while the last one was on its way.
 const TRIES: usize = 4;
 
+/// How long to wait for the version that an edit of ours makes.
+const NEXT_VERSION: Duration = Duration::from_secs(2);
+
 /// Who wants an answer and where its progress is shown.
 pub(super) struct Wish<'a> {
     pub(super) lane: Lane,
@@ -54,7 +57,10 @@ pub async fn generate(session: Arc<Session>, document: Arc<Document>, arguments:
         reuse: question.answer.is_none(),
     };
     let ending = match answer(&session, &snapshot, &question, wish).await {
-        Ok(Some(answer)) => write(&session, &snapshot.document, &question, &answer).await,
+        Ok(Some(answer)) => {
+            let ending = write(&session, &snapshot.document, &question, &answer).await;
+            ending.to_owned()
+        }
         Ok(None) => "no answer".to_owned(),
         Err(RequestError::ContentModified) => "cancelled".to_owned(),
         Err(error) => error.to_string(),
@@ -187,52 +193,46 @@ async fn write(
     document: &Arc<Document>,
     question: &Question,
     answer: &Answer,
-) -> String {
+) -> &'static str {
     let anchor = Anchor::of(document, question);
-    let mut refused = None;
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
         let Some(newest) = session.document(&document.uri) else {
-            return "the document was closed".to_owned();
+            return "the document was closed";
         };
-        if refused == Some(newest.version) {
-            break;
-        }
         let Some(question) = anchor.find(&newest) else {
+            if attempt > 0 {
+                // The edit before was taken after all.
+                return done(session, answer).await;
+            }
             let message =
                 "The comment or its answer changed while the SQL was written, so nothing was put in.";
             session.editor.show(MessageType::WARNING, message).await;
-            return "the comment changed".to_owned();
+            return "the comment changed";
         };
         let Some(edits) = pipeline::edits(&newest.text, &question, answer) else {
             let reason = answer.reason().unwrap_or_default();
             let message =
                 format!("The model wrote something else than one query, so nothing was put in: {reason}");
             session.editor.show(MessageType::WARNING, &message).await;
-            return "not put in".to_owned();
+            return "not put in";
         };
         match apply(session, &newest, edits).await {
-            Ok(()) => {
-                tell_unproved(session, answer).await;
-                return "done".to_owned();
-            }
-            // A newer version may be on its way, and then the edit is made anew for it.
+            Ok(()) if stands(session, &newest, &anchor).await => return done(session, answer).await,
+            Ok(()) => tracing::info!(version = newest.version, "the client let the edit fall"),
             Err(Refusal(reason)) => {
-                refused = Some(newest.version);
                 tracing::info!(reason, version = newest.version, "the client refused the edit");
-                if session
-                    .document(&document.uri)
-                    .is_some_and(|now| now.version == newest.version)
-                {
+                let now = session.document(&document.uri);
+                if now.is_some_and(|now| now.version == newest.version) {
                     let message = format!("The editor did not take the SQL: {reason}");
                     session.editor.show(MessageType::ERROR, &message).await;
-                    return "the editor did not take it".to_owned();
+                    return "the editor did not take it";
                 }
             }
         }
     }
     let message = "The document keeps changing, so the SQL was not put in. Ask again for it.";
     session.editor.show(MessageType::WARNING, message).await;
-    "the document keeps changing".to_owned()
+    "the document keeps changing"
 }
 
 struct Refusal(String);
@@ -259,6 +259,25 @@ async fn apply(
         )),
         Err(error) => Err(Refusal(error.message.into_owned())),
     }
+}
+
+/// Whether the edit of this version was really made. Neovim answers that it applied an edit also where it let it fall
+/// because the buffer was newer; then the next version still has the question as it was.
+async fn stands(session: &Session, edited: &Document, anchor: &Anchor) -> bool {
+    if !session.abilities().versioned_edits {
+        return true;
+    }
+    let next = session.newer_than(&edited.uri, edited.version);
+    match tokio::time::timeout(NEXT_VERSION, next).await {
+        Ok(Some(next)) => anchor.find(&next).is_none(),
+        // Closed, or a client that does not tell of the edits that it makes for us.
+        Ok(None) | Err(_) => true,
+    }
+}
+
+async fn done(session: &Session, answer: &Answer) -> &'static str {
+    tell_unproved(session, answer).await;
+    "done"
 }
 
 async fn tell_unproved(session: &Session, answer: &Answer) {

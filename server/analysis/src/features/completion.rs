@@ -230,8 +230,7 @@ fn statement_bounds(text: &str, offset: usize, place: &Place) -> (usize, usize) 
         .pieces
         .iter()
         .map(bounds)
-        .filter(|(_, end)| *end <= offset)
-        .next_back();
+        .rfind(|(_, end)| *end <= offset);
     match before {
         Some((start, end)) => {
             let between = text.get(end..offset).unwrap_or_default();
@@ -340,11 +339,9 @@ fn tables(text: &str, cursor: &Cursor<'_>, place: &Place, snapshot: &CatalogSnap
                 let name = snapshot.display_name(&table.reference);
                 items.push(table_item(cursor, snapshot, table, &name, 1));
             }
-            for name in ["UNNEST"] {
-                let mut item = cursor.item(name, CompletionKind::Keyword, 3);
-                item.insert = name.to_owned();
-                items.push(item);
-            }
+            let mut unnest = cursor.item("UNNEST", CompletionKind::Keyword, 3);
+            unnest.insert = "UNNEST".to_owned();
+            items.push(unnest);
             items.extend(relation_arrays(text, cursor, place, snapshot));
         }
         [dataset] => {

@@ -154,7 +154,7 @@ impl Resolver<'_> {
 
     fn select(&mut self, select: &Select, parent: Option<&Scope<'_>>, order_by: Option<&OrderBy>) -> Output {
         let mut scope = Scope::inside(parent);
-        self.from_clause(&select.from, &mut scope);
+        self.tables_of(&select.from, &mut scope);
         if !select.lateral_views.is_empty() {
             scope.open = true;
         }
@@ -388,7 +388,7 @@ impl Resolver<'_> {
             && select.projection.is_empty()
                 | matches!(select.flavor, sqlparser::ast::SelectFlavor::FromFirstNoSelect)
         {
-            self.muted(|r| r.from_clause(&select.from, &mut scope));
+            self.muted(|r| r.tables_of(&select.from, &mut scope));
         } else {
             scope.relations.push(derived(start));
         }

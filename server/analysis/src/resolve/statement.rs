@@ -64,14 +64,14 @@ impl Resolver<'_> {
                     .push(Field::new(&name.value, infer::sql_type(&argument.data_type)));
             }
         }
-        match &function.function_body {
-            Some(
-                CreateFunctionBody::AsBeforeOptions { body, .. }
-                | CreateFunctionBody::AsAfterOptions(body)
-                | CreateFunctionBody::Return(body)
-                | CreateFunctionBody::AsReturnExpr(body),
-            ) => self.expression(body, &scope),
-            _ => {}
+        if let Some(
+            CreateFunctionBody::AsBeforeOptions { body, .. }
+            | CreateFunctionBody::AsAfterOptions(body)
+            | CreateFunctionBody::Return(body)
+            | CreateFunctionBody::AsReturnExpr(body),
+        ) = &function.function_body
+        {
+            self.expression(body, &scope);
         }
     }
 
@@ -123,7 +123,7 @@ impl Resolver<'_> {
         let target = scope.relations.first().cloned().unwrap_or_default();
         if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) = &update.from
         {
-            self.from_clause(from, &mut scope);
+            self.tables_of(from, &mut scope);
         }
         self.assignments(&update.assignments, &target, &scope);
         if let Some(condition) = &update.selection {
@@ -147,7 +147,7 @@ impl Resolver<'_> {
         let mut scope = Scope::inside(None);
         let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
         let tables: &[TableWithJoins] = from;
-        self.from_clause(tables, &mut scope);
+        self.tables_of(tables, &mut scope);
         if let Some(condition) = &delete.selection {
             self.expression(condition, &scope);
         }

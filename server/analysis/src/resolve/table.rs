@@ -27,7 +27,7 @@ pub struct PathPart {
 
 impl Resolver<'_> {
     /// Resolves the tables of a FROM clause into a scope.
-    pub(super) fn from_clause(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) {
+    pub(super) fn tables_of(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) {
         for item in from {
             self.table_with_joins(item, scope);
         }

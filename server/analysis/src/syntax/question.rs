@@ -564,6 +564,6 @@ mod tests {
         let windows = "-- how many users?\r\n";
         assert_eq!(questions(windows)[0].insert_at, windows.len() - 2);
         let directive = "-- noqa: disable=all\n-- how many users?\n";
-        assert_eq!(asked(directive)[1].1, true);
+        assert!(asked(directive)[1].1);
     }
 }
