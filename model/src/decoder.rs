@@ -98,6 +98,18 @@ pub enum Placement {
     Tensors(Device),
 }
 
+impl Placement {
+    /// Tokens of a prompt that are best run at once: the longest that a cancelled request still computes, which is a
+    /// fraction of a second on either.
+    #[must_use]
+    pub fn prompt_chunk(&self) -> usize {
+        match self {
+            Self::Cpu { .. } => 64,
+            Self::Tensors(_) => 512,
+        }
+    }
+}
+
 /// A loaded model.
 #[derive(Debug)]
 pub struct Decoder {

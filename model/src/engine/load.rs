@@ -49,12 +49,7 @@ impl Model {
             load_time: start.elapsed(),
         };
         let prefixes = PrefixCache::new(options.prefix_cache_bytes);
-        // A chunk is the longest that a cancelled request still computes: a fraction of a second on either.
-        let chunk = if options.device == DeviceChoice::Cpu {
-            64
-        } else {
-            512
-        };
+        let chunk = placement.prompt_chunk();
         Ok((
             Self {
                 decoder,
