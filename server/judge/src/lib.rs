@@ -1,0 +1,29 @@
+//! GoogleSQL's own verdict on a BigQuery statement.
+//!
+//! BigQuery's parser and analyzer are open source; compiled to WebAssembly they run inside this process, offline
+//! and sandboxed. A [`Judge`] asks them whether a statement holds against a
+//! [`CatalogSnapshot`](bigquill_analysis::schema::CatalogSnapshot), and answers with a [`Verdict`]: accepted with
+//! output columns and tables, refused with message, place and suggestion, or no verdict with the reason.
+//!
+//! The crate does no I/O but for the module's file and its compiled form in a cache folder, both named by the
+//! caller. It fetches nothing and runs nothing.
+
+mod analyze;
+mod catalog;
+mod dialect;
+mod information_schema;
+mod judge;
+mod messages;
+mod module;
+mod position;
+mod references;
+mod refusal;
+mod resolved;
+mod script;
+mod types;
+mod verdict;
+mod wire;
+
+pub use judge::{Context, Judge, JudgeError, JudgeOptions, Unlisted};
+pub use module::{CacheFolder, ModuleSource, Phase, Sha256Digest};
+pub use verdict::{Accepted, OutputColumn, Reason, Refusal, RefusalKind, Verdict};

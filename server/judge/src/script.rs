@@ -1,0 +1,233 @@
+//! A script, statement by statement: what one statement makes, the later ones see.
+//!
+//! Variables become constants of the catalog, temporary tables, views and functions become its tables and
+//! functions. Control flow is checked by grammar only; after it, and after statements whose effect is known only
+//! when they run, a name that is not found proves nothing.
+
+use std::ops::Range;
+
+use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_analysis::syntax::lexer::{Token, unquote};
+use bigquill_analysis::syntax::split::{self, Statement};
+
+use crate::analyze::Effects;
+use crate::catalog::Scope;
+use crate::dialect::{self, number};
+use crate::judge::{Context, Judge};
+use crate::messages::{Function, ParseResumeLocation};
+use crate::references::code;
+use crate::resolved::{Made, MadeFunction};
+use crate::verdict::{Accepted, Reason, RefusalKind, Verdict};
+
+/// The verdict on each statement, with its bytes in the text.
+pub(crate) fn verdicts(
+    judge: &Judge,
+    text: &str,
+    snapshot: &CatalogSnapshot,
+    context: &Context,
+) -> Vec<(Range<usize>, Verdict)> {
+    let mut script = Script { judge, snapshot, context, scope: Scope::default(), opaque: None };
+    let verdict = |statement: Statement| {
+        let verdict = script.statement(&text[statement.range.clone()], statement.block);
+        (statement.range, verdict)
+    };
+    split::statements(text).into_iter().map(verdict).collect()
+}
+
+struct Script<'a> {
+    judge: &'a Judge,
+    snapshot: &'a CatalogSnapshot,
+    context: &'a Context,
+    scope: Scope,
+    /// What came before, if it may have made names that are not known here.
+    opaque: Option<&'static str>,
+}
+
+/// Statements of control flow, and what they are called where there is no verdict.
+const CONTROL: &[(&str, &str)] = &[
+    ("IF", "IF"),
+    ("LOOP", "LOOP"),
+    ("WHILE", "WHILE"),
+    ("FOR", "FOR"),
+    ("REPEAT", "REPEAT"),
+    ("CASE", "CASE"),
+    ("RAISE", "RAISE"),
+    ("RETURN", "RETURN"),
+    ("BREAK", "BREAK"),
+    ("LEAVE", "LEAVE"),
+    ("CONTINUE", "CONTINUE"),
+    ("ITERATE", "ITERATE"),
+];
+
+impl Script<'_> {
+    fn statement(&mut self, text: &str, block: bool) -> Verdict {
+        let tokens = code(text);
+        let first = |keyword: &str| tokens.first().is_some_and(|t| t.is_word(text, keyword));
+        if first("DECLARE") {
+            return self.declare(text, &tokens);
+        }
+        if first("SET") {
+            return self.set(text, &tokens);
+        }
+        if let Some((_, name)) = CONTROL.iter().find(|(keyword, _)| first(keyword)) {
+            return self.control(text, name);
+        }
+        if block && first("BEGIN") {
+            return self.control(text, "BEGIN");
+        }
+        let (verdict, effects) = self.analyze(text);
+        if first("CALL") || first("EXECUTE") {
+            self.opaque = Some("CALL or EXECUTE IMMEDIATE");
+        }
+        if verdict.accepted().is_some_and(|a| a.statement.starts_with("Alter")) {
+            self.opaque = Some("ALTER");
+        }
+        self.remember(effects);
+        verdict
+    }
+
+    fn analyze(&self, text: &str) -> (Verdict, Effects) {
+        let (verdict, effects) = self.judge.analyze(text, self.snapshot, self.context, &self.scope);
+        let unknown = verdict.refusal().is_some_and(|refusal| {
+            use RefusalKind as K;
+            matches!(
+                refusal.kind,
+                K::UnknownTable | K::UnknownName | K::UnknownFunction | K::UnknownField | K::UnknownNameInList
+            )
+        });
+        match self.opaque {
+            Some(before) if unknown => (Verdict::None(Reason::Script(before)), Effects::default()),
+            _ => (verdict, effects),
+        }
+    }
+
+    /// Control flow: refused where the grammar refuses it, else no verdict.
+    fn control(&mut self, text: &str, name: &'static str) -> Verdict {
+        self.opaque = Some(name);
+        match self.judge.grammar(text) {
+            Verdict::Accepted(_) => Verdict::None(Reason::Script(name)),
+            other => other,
+        }
+    }
+
+    /// `DECLARE name[, …] [type] [DEFAULT expression]`.
+    fn declare(&mut self, text: &str, tokens: &[Token]) -> Verdict {
+        let grammar = self.judge.grammar(text);
+        let mut names = Vec::new();
+        let mut at = 1;
+        while let Some(name) = tokens.get(at).filter(|t| t.is_name()) {
+            names.push(unquote(name.text(text)));
+            at += 1;
+            if !tokens.get(at).is_some_and(|t| t.is_symbol(text, ",")) {
+                break;
+            }
+            at += 1;
+        }
+        let default = tokens.iter().skip(at).position(|t| t.is_word(text, "DEFAULT")).map(|n| at + n);
+        let of = bytes(tokens.get(at..default.unwrap_or(tokens.len())).unwrap_or_default());
+        let value = default.and_then(|d| bytes(tokens.get(d + 1..).unwrap_or_default()));
+        if grammar.accepted().is_none() {
+            return grammar;
+        }
+        let (verdict, effects) = self.probe(text, value, of);
+        if let Some(of) = effects.first_type {
+            self.scope.variables.extend(names.into_iter().map(|name| (name, of.clone())));
+        } else {
+            self.opaque = Some("a variable of unknown type");
+        }
+        named(verdict, "VariableDeclaration")
+    }
+
+    /// `SET name = expression`, `SET (a, b) = expression`.
+    fn set(&mut self, text: &str, tokens: &[Token]) -> Verdict {
+        let grammar = self.judge.grammar(text);
+        let equals = tokens.iter().position(|t| t.is_symbol(text, "="));
+        match equals.and_then(|at| bytes(&tokens[at + 1..])) {
+            Some(value) if grammar.accepted().is_some() => {
+                named(self.probe(text, Some(value), None).0, "SingleAssignment")
+            }
+            _ => grammar,
+        }
+    }
+
+    /// The verdict on an expression, cast to a type: both are bytes of `text`, and so is a refusal's range.
+    fn probe(&self, text: &str, value: Option<Range<usize>>, of: Option<Range<usize>>) -> (Verdict, Effects) {
+        let mut probe = String::from("SELECT ");
+        let mut pieces = Vec::new(); // where a piece stands in the probe, and where in the text
+        let mut piece = |probe: &mut String, range: &Range<usize>| {
+            pieces.push((probe.len(), range.clone()));
+            probe.push_str(&text[range.clone()]);
+        };
+        if of.is_some() {
+            probe.push_str("CAST(");
+        }
+        match &value {
+            Some(value) => {
+                probe.push('(');
+                piece(&mut probe, value);
+                probe.push(')');
+            }
+            None => probe.push_str("NULL"),
+        }
+        if let Some(of) = &of {
+            probe.push_str(" AS ");
+            piece(&mut probe, of);
+            probe.push(')');
+        }
+        let (mut verdict, effects) = self.analyze(&probe);
+        if let Verdict::Refused(refusal) = &mut verdict {
+            let inside = |at: usize| {
+                pieces.iter().find(|(start, range)| (*start..=start + range.len()).contains(&at))
+            };
+            let back = |at: usize| inside(at).map(|(start, range)| range.start + at - start);
+            let start = back(refusal.range.start).unwrap_or_default();
+            refusal.range = start..back(refusal.range.end).unwrap_or(start).max(start);
+            (refusal.line, refusal.column) = crate::position::line_column(text, start);
+        }
+        (verdict, effects)
+    }
+
+    fn remember(&mut self, effects: Effects) {
+        match effects.made {
+            Some((path, Made::Relation(columns))) if !columns.is_empty() => {
+                self.scope.tables.push((path, columns));
+            }
+            Some((path, Made::Function(function))) => self.scope.functions.push(made(path, *function)),
+            _ => {}
+        }
+    }
+}
+
+/// The function that a CREATE FUNCTION made, as later statements call it.
+fn made(path: Vec<String>, function: MadeFunction) -> Function {
+    let fixed = |a: &crate::messages::FunctionArgumentType| a.kind.unwrap_or_default() == number::FIXED;
+    let signature = function.signature;
+    let templated = !signature.argument.iter().all(fixed) || !signature.return_type.as_ref().is_some_and(fixed);
+    let mut message = dialect::function(path, function.aggregate, signature);
+    if let (true, Some(body)) = (templated, function.body) {
+        // With arguments of ANY TYPE the body is resolved anew for each call.
+        message.group = Some("Templated_SQL_Function".to_owned());
+        message.templated_sql_function_argument_name = function.arguments;
+        message.parse_resume_location = Some(ParseResumeLocation {
+            input: Some(body),
+            byte_position: Some(0),
+            allow_resume: Some(true),
+        });
+    }
+    message
+}
+
+/// From the first token's first byte to the last token's last.
+fn bytes(tokens: &[Token]) -> Option<Range<usize>> {
+    Some(tokens.first()?.start..tokens.last()?.end)
+}
+
+/// An accepted probe under the name of the statement that it stands for.
+fn named(verdict: Verdict, statement: &'static str) -> Verdict {
+    match verdict {
+        Verdict::Accepted(accepted) => {
+            Verdict::Accepted(Accepted { statement, columns: Vec::new(), ..accepted })
+        }
+        other => other,
+    }
+}
