@@ -147,7 +147,7 @@ pub const KNOWN_MODELS: &[KnownModel] = &[
         name: JUDGE_MODULE,
         purpose: Purpose::Judge,
         description: "GoogleSQL, BigQuery's own analyzer, as a WebAssembly module: it judges SQL, offline",
-        file: "zetasql-0.1.5.wasm",
+        file: "zetasql.wasm",
         bytes: Some(28_412_931),
         sha256: Some("00135b44fe391fa8d56f6804dca013bc681e45d607561a638b81c98a08744bcb"),
         licence: "Apache-2.0",

@@ -19,6 +19,7 @@ mod demo;
 mod doctor;
 mod generator;
 mod json;
+mod judge;
 mod model;
 mod output;
 mod progress;

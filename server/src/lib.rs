@@ -6,6 +6,7 @@ pub mod cli;
 pub mod document;
 pub mod error;
 pub mod handlers;
+pub mod judge;
 pub mod models;
 pub mod pipeline;
 pub mod position;

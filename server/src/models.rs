@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bigquill_model::engine::{AdapterChoice, DeviceChoice, Engine, EngineOptions};
 use bigquill_model::generate::Generator;
-use bigquill_model::store::{self, KnownModel, ModelStore, PullEvent};
+use bigquill_model::store::{self, JUDGE_MODULE, KnownModel, ModelStore, PullEvent, Purpose};
 use tokio::sync::mpsc;
 
 use crate::settings::{Device, Settings};
@@ -36,6 +36,11 @@ pub fn named(settings: &Settings) -> Result<NamedModel, OpenError> {
         )));
     }
     let model = store::known(name).map_err(failed)?;
+    if model.purpose != Purpose::Model {
+        return Err(OpenError::Failed(format!(
+            "{name} writes no SQL; set `model` to another one of `bigquill model list`"
+        )));
+    }
     let path = ModelStore::open().map_err(failed)?.path(name).ok();
     Ok(NamedModel::Known(model, path))
 }
@@ -109,7 +114,7 @@ fn failed(error: impl std::fmt::Display) -> OpenError {
     OpenError::Failed(error.to_string())
 }
 
-/// Fetches the model that the settings name. `progress` gets bytes done and bytes in all, and may stop it; what is there
+/// Fetches the model that the settings name, and the judge's module where it is wanted. `progress` gets bytes done and bytes in all, and may stop it; what is there
 /// then is used by the next try. Blocks: not for async code.
 ///
 /// # Errors
@@ -122,7 +127,16 @@ pub fn fetch(
     let store = ModelStore::open().map_err(|e| e.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| format!("no runtime for the download: {e}"))?;
-    runtime.block_on(pull(&store, model, progress))
+    runtime.block_on(async {
+        if settings.judge {
+            let module = store::known(JUDGE_MODULE).map_err(|e| e.to_string())?;
+            if let Err(reason) = pull(&store, module, progress).await {
+                // SQL can be written without it; `bigquill doctor` tells that it is missing.
+                tracing::warn!(reason, "GoogleSQL could not be fetched");
+            }
+        }
+        pull(&store, model, progress).await
+    })
 }
 
 /// Fetches a model; dropping the pull, where `progress` says so, keeps what is there for the next time.

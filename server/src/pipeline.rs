@@ -1,7 +1,7 @@
 //! From a question to checked SQL, without an editor: prompt, generate, check, repair.
 //!
-//! The answer of a model is a proposal. It counts as proved only when the check finds nothing against it; what does
-//! not hold is repaired (nearest name, else asked again with the findings, twice at most) or returned as not proved.
+//! The answer of a model is a proposal. It counts as proved only when GoogleSQL accepts it or, where that has no
+//! verdict, the check finds nothing against it; what does not hold is repaired (nearest name, else asked again with the findings, twice at most) or returned as not proved.
 //! Dropping the future of [`complete`] cancels the generation.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use bigquill_analysis::check::Diagnostic;
 use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_judge::Judge;
 use bigquill_model::generate::{
     FinishReason, GenerateError, GenerateRequest, GenerationEvent, Generator, Prompt, Sampling,
 };
@@ -38,6 +39,8 @@ pub struct Request {
     pub evidence: Option<String>,
     /// The tables.
     pub snapshot: Arc<CatalogSnapshot>,
+    /// GoogleSQL, where it is ready.
+    pub judge: Option<Judge>,
     /// Limits and sampling.
     pub options: Options,
 }
@@ -81,7 +84,7 @@ pub enum Progress<'a> {
 pub struct Answer {
     /// One statement without its `;`, as the model wrote it or as it was repaired.
     pub sql: String,
-    /// Whether the check proved that it parses and that every name in it resolves.
+    /// Whether it is proved that it holds against the tables.
     pub proved: bool,
     /// Who proved it.
     pub proved_by: Option<ProvedBy>,
@@ -112,6 +115,8 @@ pub struct Answer {
 pub enum ProvedBy {
     /// Our own resolver, against the catalog.
     Resolver,
+    /// BigQuery's own analyzer, against the catalog.
+    GoogleSql,
 }
 
 /// One step of repair.
@@ -175,6 +180,7 @@ impl ProvedBy {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Resolver => "resolver",
+            Self::GoogleSql => "googlesql",
         }
     }
 }
@@ -227,12 +233,12 @@ pub async fn complete(
         };
         progress(Progress::Checking);
         let repeated = best.as_ref().is_some_and(|b| b.written == text);
-        let candidate = Candidate::new(text, repairs.clone(), &request.snapshot);
+        let candidate = Candidate::judged(text, repairs.clone(), request).await?;
         let findings = candidate.judgement.findings();
         // Without tables nothing can be proved, and a longer answer than allowed does not become shorter.
         let hopeless = request.snapshot.is_empty() || work.finish == Finish::Length;
         let stuck = repeated && options.sampling != Sampling::Greedy;
-        let done = candidate.judgement.proved || attempt == ASK_AGAIN || stuck || hopeless;
+        let done = candidate.judgement.proved() || attempt == ASK_AGAIN || stuck || hopeless;
         if repeated {
             // The likeliest answer is the wrong one: draw another. The seed is fixed, as everything greedy is.
             options.sampling = drawn(0);
@@ -289,9 +295,28 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn new(written: String, mut repairs: Vec<Repair>, snapshot: &CatalogSnapshot) -> Self {
-        let judgement = judge(&written, snapshot);
-        let (sql, judgement, titles) = repair::nearest_names(written.clone(), judgement, snapshot);
+    /// Judges an answer away from the threads that serve messages.
+    async fn judged(
+        written: String,
+        repairs: Vec<Repair>,
+        request: &Request,
+    ) -> Result<Self, GenerateError> {
+        let (snapshot, googlesql) = (Arc::clone(&request.snapshot), request.judge.clone());
+        let work = move || Self::new(written, repairs, &snapshot, googlesql.as_ref());
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| GenerateError::Failed("the check of the answer failed; try again".to_owned()))
+    }
+
+    fn new(
+        written: String,
+        mut repairs: Vec<Repair>,
+        snapshot: &CatalogSnapshot,
+        googlesql: Option<&Judge>,
+    ) -> Self {
+        let judgement = judge(&written, snapshot, googlesql);
+        let (sql, judgement, titles) =
+            repair::nearest_names(written.clone(), judgement, snapshot, googlesql);
         repairs.extend(titles.into_iter().map(Repair::NearestName));
         Self {
             written,
@@ -325,11 +350,11 @@ impl Work {
     fn answer(self, best: Candidate, begin: Instant) -> Answer {
         let (prompt_tokens, reused_tokens) = self.prompt.unwrap_or_default();
         // What was cut off may hold by chance, but it is not what was asked for.
-        let proved = best.judgement.proved && self.finish != Finish::Length;
+        let proved_by = best.judgement.proved_by.filter(|_| self.finish != Finish::Length);
         Answer {
             sql: best.sql,
-            proved,
-            proved_by: proved.then_some(ProvedBy::Resolver),
+            proved: proved_by.is_some(),
+            proved_by,
             refused: best.judgement.refused,
             diagnostics: best.judgement.diagnostics,
             reasons: best.judgement.reasons,

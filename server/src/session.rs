@@ -3,11 +3,13 @@
 //! Handlers take a [`DocumentSnapshot`] out of it and work on that. No lock is held across an await: values are
 //! cloned out as `Arc`s.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use bigquill_analysis::check::{Checker, Diagnostic};
 use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_judge::{Judge, NoVerdict, Verdict, merge};
 use dashmap::DashMap;
 use tokio::sync::{Notify, watch};
 use tower_lsp::Client;
@@ -15,6 +17,7 @@ use tower_lsp::lsp_types::Url;
 
 use crate::catalog::FileCatalog;
 use crate::document::Document;
+use crate::judge::context;
 use crate::position::Encoding;
 use crate::settings::{Settings, Sources};
 
@@ -24,12 +27,14 @@ mod configuration;
 mod editor;
 mod generations;
 mod generator;
+mod judge;
 
 pub use abilities::Abilities;
 pub use answers::{AnswerKey, Answers};
 pub use editor::{Editor, Progress};
 pub use generations::{Generations, Lane, Superseded};
 pub use generator::{GeneratorSlot, LocalModels, ModelSource, NeededBy};
+pub use judge::{JudgeSlot, JudgeSource};
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -38,6 +43,8 @@ pub struct ServerOptions {
     pub sources: Sources,
     /// Where the generator comes from.
     pub models: Arc<dyn ModelSource>,
+    /// Where the judge comes from.
+    pub judge: JudgeSource,
 }
 
 /// The state of one connection.
@@ -46,6 +53,8 @@ pub struct Session {
     pub editor: Editor,
     /// The generator, once it is loaded.
     pub generator: GeneratorSlot,
+    /// GoogleSQL, once it is ready.
+    pub judge: JudgeSlot,
     /// What is being generated now.
     pub generations: Generations,
     /// What was generated lately.
@@ -87,15 +96,47 @@ pub struct DocumentSnapshot {
     pub catalog_epoch: u64,
     /// The settings.
     pub settings: Arc<Settings>,
+    /// GoogleSQL, where it is ready and wanted.
+    pub judge: Option<Judge>,
     checker: Arc<Mutex<Checker>>,
 }
 
+/// Findings with GoogleSQL's verdicts in them.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    /// The one list.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether every statement was judged that can be.
+    pub complete: bool,
+}
+
 impl DocumentSnapshot {
-    /// All findings. Those of statements that did not change since the last time are known.
+    /// All findings of the resolver. Those of statements that did not change since the last time are known.
     #[must_use]
     pub fn findings(&self) -> Vec<Diagnostic> {
         let mut checker = self.checker.lock().unwrap_or_else(PoisonError::into_inner);
         checker.check(&self.document.text, &self.catalog)
+    }
+
+    /// GoogleSQL's verdicts on the statements that it knows already or gets to while `go_on` says so; none where it is
+    /// not ready. Blocks.
+    #[must_use]
+    pub fn verdicts(&self, go_on: &dyn Fn() -> bool) -> Vec<(Range<usize>, Verdict)> {
+        let Some(judge) = &self.judge else {
+            return Vec::new();
+        };
+        judge.script_while(&self.document.text, &self.catalog, &context(&self.catalog), go_on)
+    }
+
+    /// All findings, with the [`verdicts`](Self::verdicts) in them. Blocks.
+    #[must_use]
+    pub fn judged(&self, go_on: &dyn Fn() -> bool) -> Judged {
+        let verdicts = self.verdicts(go_on);
+        let stopped = |verdict: &Verdict| *verdict == Verdict::Unknown(NoVerdict::Stopped);
+        Judged {
+            complete: !verdicts.iter().any(|(_, verdict)| stopped(verdict)),
+            diagnostics: merge(&self.document.text, self.findings(), &verdicts).diagnostics,
+        }
     }
 }
 
@@ -106,6 +147,7 @@ impl Session {
         Self {
             editor: Editor::new(client),
             generator: GeneratorSlot::new(options.models),
+            judge: JudgeSlot::new(options.judge),
             generations: Generations::default(),
             answers: Answers::default(),
             sources: RwLock::new(options.sources),
@@ -219,12 +261,14 @@ impl Session {
             .documents
             .get(&document.uri)
             .map(|open| Arc::clone(&open.checker));
+        let settings = self.settings();
         DocumentSnapshot {
             document,
             checker: checker.unwrap_or_default(),
             catalog,
             catalog_epoch,
-            settings: self.settings(),
+            judge: self.judge.ready().filter(|_| settings.judge),
+            settings,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bigquill::session::{ModelSource, ServerOptions};
+use bigquill::session::{JudgeSource, ModelSource, ServerOptions};
 use bigquill::settings::{ConfigFile, Sources};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -88,6 +88,7 @@ pub fn options(models: Arc<dyn ModelSource>) -> ServerOptions {
             ..Sources::default()
         },
         models,
+        judge: JudgeSource::Nowhere,
     }
 }
 

@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_judge::Judge;
 use bigquill_model::generate::Generator;
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::catalog::{CatalogDirectory, FileCatalog};
-use crate::pipeline::{self, Answer, Options, Request};
+use crate::pipeline::{self, Answer, Options, ProvedBy, Request};
 
 use super::generator;
 use super::output::{Output, message};
 use super::progress::AnswerProgress;
-use super::{Common, Outcome, TextOrJson, json, runtime};
+use super::{Common, Outcome, TextOrJson, json, judge, runtime};
 
 /// Answers a question with SQL, or many from JSON lines
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ use super::{Common, Outcome, TextOrJson, json, runtime};
     bigquill ask \"how many orders were returned?\" --catalog tables.json\n  \
     bigquill ask --jsonl questions.jsonl --catalogs catalogs/ > answers.jsonl\n\n\
     A line of --jsonl is {\"id\", \"question\", \"evidence\"?, \"catalog\"?}; `catalog` names DIR/NAME.json or .json.gz.\n\
-    A line out is {\"id\", \"sql\", \"proved\", \"diagnostics\", \"prompt_tokens\", \"tokens\", \"ms\"}, or {\"id\", \"error\"}.\n\
+    A line out is {\"id\", \"sql\", \"proved\", \"proved_by\", \"diagnostics\", \"prompt_tokens\", \"tokens\", \"ms\"}, or {\"id\", \"error\"}.\n\
     Exit codes: 0 all proved, 1 something is not proved, 2 usage or input and output.")]
 pub(super) struct AskArgs {
     /// The question
@@ -67,11 +68,11 @@ pub(super) fn run(args: &AskArgs, common: &Common, out: &mut Output) -> anyhow::
             .clone()
             .map(|folder| CatalogDirectory::open(folder, settings.project.clone()))
             .transpose()?;
-        let generator = generator::open(&settings)?;
         let batch = Batch {
             files: files.current(),
             catalogs,
-            generator,
+            judge: judge::fetched(&settings),
+            generator: generator::open(&settings)?,
             options,
             details: args.details,
         };
@@ -87,6 +88,7 @@ pub(super) fn run(args: &AskArgs, common: &Common, out: &mut Output) -> anyhow::
         question: question.clone(),
         evidence: args.evidence.clone(),
         snapshot: files.current(),
+        judge: judge::fetched(&settings),
         options,
     };
     let answer = answer(&request, generator.as_ref(), &runtime)?;
@@ -144,9 +146,12 @@ pub(super) fn shown(answer: &Answer) -> String {
 
 /// One line on what the check says and what the answer took.
 pub(super) fn verdict(answer: &Answer) -> String {
-    let verdict = match answer.reason() {
-        None => "proved: it parses and every name in it is in the catalog".to_owned(),
-        Some(reason) => format!("{}{reason}", pipeline::NOT_PROVED),
+    let verdict = match (answer.proved_by, answer.reason()) {
+        (Some(ProvedBy::GoogleSql), _) => "proved by GoogleSQL against the catalog".to_owned(),
+        (Some(ProvedBy::Resolver), _) => {
+            "proved by the resolver: it parses and every name in it is in the catalog".to_owned()
+        }
+        (None, reason) => format!("{}{}", pipeline::NOT_PROVED, reason.unwrap_or_default()),
     };
     let repairs: String = answer
         .repairs
@@ -174,6 +179,7 @@ struct Line {
 struct Batch {
     files: Arc<CatalogSnapshot>,
     catalogs: Option<CatalogDirectory>,
+    judge: Option<Judge>,
     generator: Arc<dyn Generator>,
     options: Options,
     details: bool,
@@ -218,6 +224,7 @@ impl Batch {
             question: line.question,
             evidence: line.evidence.filter(|e| !e.trim().is_empty()),
             snapshot: self.snapshot(line.catalog.as_deref())?,
+            judge: self.judge.clone(),
             options: self.options,
         };
         answer(&request, self.generator.as_ref(), runtime)

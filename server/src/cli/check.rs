@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use bigquill_analysis::check::{self, Diagnostic, Severity};
+use bigquill_analysis::check::{Diagnostic, Severity};
 use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_judge::Judge;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -17,15 +18,23 @@ use crate::catalog::{CatalogDirectory, FileCatalog};
 use super::ask::{id_of, open_lines};
 use super::output::{Output, message};
 use super::sarif::{self, FileFindings};
-use super::{Common, Outcome, json, snippet};
+use super::{Common, Outcome, judge, snippet};
+
+mod checked;
+mod disagreements;
+
+use checked::Checked;
+use disagreements::Disagreements;
 
 /// Checks SQL files against the catalog
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bigquill check queries/*.sql --catalog tables.json\n  \
     bigquill check report.sql --format sarif > report.sarif\n  \
-    bigquill check --jsonl - --catalogs catalogs/ < statements.jsonl\n\n\
-    A line of --jsonl is {\"id\", \"sql\", \"catalog\"?}; a line out is {\"id\", \"ok\", \"diagnostics\"}, or {\"id\", \"error\"}.\n\
+    bigquill check --jsonl - --catalogs catalogs/ < statements.jsonl\n  \
+    bigquill check queries/*.sql --catalog tables.json --disagreements\n\n\
+    A line of --jsonl is {\"id\", \"sql\", \"catalog\"?}; a line out is {\"id\", \"ok\", \"diagnostics\", \"statements\"}, or {\"id\", \"error\"}.\n\
+    `statements` has GoogleSQL's verdict on each: accepted (with columns), refused, or none (with the reason).\n\
     Positions in JSON count from 0, characters in UTF-16 units. Without a catalog only the grammar is checked.\n\
     Exit codes: 0 clean, 1 findings, 2 usage or input and output.")]
 pub(super) struct CheckArgs {
@@ -48,6 +57,12 @@ pub(super) struct CheckArgs {
     /// How findings are printed
     #[arg(long, value_enum, default_value = "text", conflicts_with = "jsonl")]
     format: Format,
+    /// Without GoogleSQL: the fast layer alone
+    #[arg(long)]
+    no_judge: bool,
+    /// Print where the fast layer and GoogleSQL do not agree, counted by class, in place of findings
+    #[arg(long, conflicts_with_all = ["format", "no_judge"])]
+    disagreements: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,9 +73,24 @@ enum Format {
 }
 
 pub(super) fn run(args: &CheckArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
-    match &args.jsonl {
-        Some(path) => batch(path, args, common, out),
-        None => files(args, common, out),
+    let googlesql = if args.no_judge {
+        None
+    } else {
+        let settings = common.load(std::env::current_dir()?, &[])?.settings;
+        judge::wanted(&settings)
+    };
+    anyhow::ensure!(
+        googlesql.is_some() || !args.disagreements,
+        "--disagreements needs GoogleSQL"
+    );
+    let mut disagreements = args.disagreements.then(Disagreements::default);
+    let outcome = match &args.jsonl {
+        Some(path) => batch(path, args, common, googlesql.as_ref(), &mut disagreements, out),
+        None => files(args, common, googlesql.as_ref(), &mut disagreements, out),
+    }?;
+    match disagreements {
+        Some(found) => Ok(Outcome::of(found.summarize(out)?)),
+        None => Ok(outcome),
     }
 }
 
@@ -69,7 +99,13 @@ fn counts(diagnostic: &Diagnostic) -> bool {
     matches!(diagnostic.severity, Severity::Error | Severity::Warning)
 }
 
-fn files(args: &CheckArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
+fn files(
+    args: &CheckArgs,
+    common: &Common,
+    googlesql: Option<&Judge>,
+    disagreements: &mut Option<Disagreements>,
+    out: &mut Output,
+) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Clean;
     let mut catalogs = Catalogs::default();
     let mut all = Vec::new();
@@ -83,15 +119,27 @@ fn files(args: &CheckArgs, common: &Common, out: &mut Output) -> anyhow::Result<
             }
         };
         let snapshot = catalogs.snapshot(path, args, common)?;
-        let diagnostics = check::check(&text, &snapshot);
-        outcome = outcome.max(Outcome::of(diagnostics.iter().any(counts)));
-        all.push(FileFindings {
-            path: path.to_string_lossy().into_owned(),
-            text,
-            diagnostics,
-        });
+        let checked = Checked::new(&text, &snapshot, googlesql);
+        outcome = outcome.max(Outcome::of(checked.diagnostics.iter().any(counts)));
+        let path = path.to_string_lossy().into_owned();
+        match disagreements {
+            Some(all) => all.add(&path, &text, checked.counts(), &checked.disagreements, out)?,
+            None if args.format == Format::Json => {
+                let mut line = Map::new();
+                line.insert("file".to_owned(), path.into());
+                line.extend(verdict(&text, &checked));
+                out.line(&Value::Object(line).to_string())?;
+            }
+            None => all.push(FileFindings {
+                path,
+                text,
+                diagnostics: checked.diagnostics,
+            }),
+        }
     }
-    print(&all, args.format, out)?;
+    if disagreements.is_none() {
+        print(&all, args.format, out)?;
+    }
     Ok(outcome)
 }
 
@@ -125,15 +173,8 @@ fn print(files: &[FileFindings], format: Format, out: &mut Output) -> anyhow::Re
             ));
             Ok(())
         }
-        Format::Json => {
-            for file in files {
-                let mut line = Map::new();
-                line.insert("file".to_owned(), file.path.clone().into());
-                line.extend(verdict(&file.text, &file.diagnostics));
-                out.line(&Value::Object(line).to_string())?;
-            }
-            Ok(())
-        }
+        // Printed file by file.
+        Format::Json => Ok(()),
         Format::Sarif => out.line(&sarif::render(files)?),
     }
 }
@@ -142,11 +183,11 @@ fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// `ok` and `diagnostics`.
-fn verdict(text: &str, diagnostics: &[Diagnostic]) -> Map<String, Value> {
+/// `ok`, `diagnostics` and, with GoogleSQL, `statements`.
+fn verdict(text: &str, checked: &Checked) -> Map<String, Value> {
     let mut map = Map::new();
-    map.insert("ok".to_owned(), (!diagnostics.iter().any(counts)).into());
-    map.insert("diagnostics".to_owned(), json::diagnostics(text, diagnostics));
+    map.insert("ok".to_owned(), (!checked.diagnostics.iter().any(counts)).into());
+    map.extend(checked.json(text));
     map
 }
 
@@ -197,7 +238,14 @@ struct Line {
     catalog: Option<String>,
 }
 
-fn batch(path: &Path, args: &CheckArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
+fn batch(
+    path: &Path,
+    args: &CheckArgs,
+    common: &Common,
+    googlesql: Option<&Judge>,
+    disagreements: &mut Option<Disagreements>,
+    out: &mut Output,
+) -> anyhow::Result<Outcome> {
     let files = FileCatalog::open(
         &args
             .catalog
@@ -224,10 +272,16 @@ fn batch(path: &Path, args: &CheckArgs, common: &Common, out: &mut Output) -> an
         if let Some(id) = id_of(&line) {
             reply.insert("id".to_owned(), id);
         }
-        match check_line(&line, &files.current(), folder.as_mut()) {
-            Ok((found, verdict)) => {
-                outcome = outcome.max(Outcome::of(found));
-                reply.extend(verdict);
+        match check_line(&line, &files.current(), folder.as_mut(), googlesql) {
+            Ok((sql, checked)) => {
+                if let Some(all) = disagreements {
+                    let place = reply.get("id").map(Value::to_string).unwrap_or_default();
+                    let place = place.trim_matches('"');
+                    all.add(place, &sql, checked.counts(), &checked.disagreements, out)?;
+                    continue;
+                }
+                outcome = outcome.max(Outcome::of(checked.diagnostics.iter().any(counts)));
+                reply.extend(verdict(&sql, &checked));
             }
             Err(error) => {
                 outcome = Outcome::Failed;
@@ -243,7 +297,8 @@ fn check_line(
     line: &str,
     files: &Arc<CatalogSnapshot>,
     folder: Option<&mut CatalogDirectory>,
-) -> anyhow::Result<(bool, Map<String, Value>)> {
+    googlesql: Option<&Judge>,
+) -> anyhow::Result<(String, Checked)> {
     let line: Line = serde_json::from_str(line).context("this line is no statement")?;
     let snapshot = match (line.catalog.as_deref(), folder) {
         (Some(name), Some(folder)) => {
@@ -255,6 +310,6 @@ fn check_line(
         }
         _ => Arc::clone(files),
     };
-    let diagnostics = check::check(&line.sql, &snapshot);
-    Ok((diagnostics.iter().any(counts), verdict(&line.sql, &diagnostics)))
+    let checked = Checked::new(&line.sql, &snapshot, googlesql);
+    Ok((line.sql, checked))
 }

@@ -12,7 +12,7 @@ use crate::catalog::FileCatalog;
 use crate::pipeline::{self, Answer, Options, Request};
 
 use super::output::{Output, message};
-use super::{Common, Outcome, ask, generator, runtime};
+use super::{Common, Outcome, ask, generator, judge, runtime};
 
 /// Answers the open questions of SQL files: comments that ask, without a statement below
 #[derive(Debug, Args)]
@@ -52,6 +52,7 @@ fn file(path: &Path, args: &CompleteArgs, common: &Common, out: &mut Output) -> 
     for problem in catalog.problems() {
         message(&format!("bigquill: {problem}"));
     }
+    let googlesql = judge::fetched(&settings);
     let generator = generator::open(&settings)?;
     let runtime = runtime()?;
     let mut edits = Vec::new();
@@ -61,6 +62,7 @@ fn file(path: &Path, args: &CompleteArgs, common: &Common, out: &mut Output) -> 
             question: question.text.clone(),
             evidence: None,
             snapshot: catalog.current(),
+            judge: googlesql.clone(),
             options: Options::from_settings(&settings),
         };
         let answer = ask::answer(&request, generator.as_ref(), &runtime)?;

@@ -10,11 +10,11 @@ use crate::catalog::read_catalog_text;
 use crate::pipeline::{Answer, Options, Request};
 
 use super::output::{Output, message};
-use super::{Common, Outcome, TextOrJson, ask, complete, generator, json, runtime};
+use super::{Common, Outcome, TextOrJson, ask, complete, generator, json, judge, runtime};
 
 /// Answers ten comments of a file that comes along, over two small catalogs
 #[derive(Debug, Args)]
-#[command(after_help = "The first run fetches the small model (491 MB).\n\
+#[command(after_help = "The first run fetches the small model (491 MB) and GoogleSQL (8 MB).\n\
     Exit codes: 0 every comment has an answer, 1 some answer is not proved (--strict), 2 usage or input and output.")]
 pub(super) struct DemoArgs {
     /// How answers are printed; json: one line a comment
@@ -43,6 +43,7 @@ pub(super) fn run(args: &DemoArgs, common: &Common, out: &mut Output) -> anyhow:
     let settings = common.load_without_search()?.settings;
     let (file, text) = source();
     let snapshot = std::sync::Arc::new(snapshot());
+    let googlesql = judge::fetched(&settings);
     let generator = generator::open(&settings)?;
     let runtime = runtime()?;
     let questions = complete::open_questions(&text);
@@ -60,6 +61,7 @@ pub(super) fn run(args: &DemoArgs, common: &Common, out: &mut Output) -> anyhow:
             question: question.text.clone(),
             evidence: None,
             snapshot: std::sync::Arc::clone(&snapshot),
+            judge: googlesql.clone(),
             options: Options::from_settings(&settings),
         };
         let answer = ask::answer(&request, generator.as_ref(), &runtime)?;

@@ -11,16 +11,17 @@ use super::output::Output;
 use super::{Common, Outcome, runtime};
 
 mod bigquery;
+mod judge;
 mod model;
 
-/// Says what device, model, catalog and BigQuery access there is, and what to do about each lack
+/// Says what device, model, judge, catalog and BigQuery access there is, and what to do about each lack
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 bigquill can work, 1 something is wrong, 2 usage or input and output.")]
 pub(super) struct DoctorArgs {
     /// Ask BigQuery, too; without it nothing is sent
     #[arg(long)]
     online: bool,
-    /// Hash the whole model file
+    /// Hash the whole model file, and the judge's module
     #[arg(long)]
     verify: bool,
 }
@@ -74,6 +75,7 @@ pub(super) fn run(args: &DoctorArgs, common: &Common, out: &mut Output) -> anyho
         ("device", device(&loaded.settings)),
         ("settings", settings(&loaded)),
         ("model", model::report(&loaded.settings, args.verify)),
+        ("judge", judge::report(&loaded.settings, args.verify)),
         ("catalog", catalog(&loaded.settings)),
         ("BigQuery", runtime()?.block_on(bigquery::report(args.online))),
     ];

@@ -19,6 +19,7 @@ pub(super) fn diagnostics(text: &str, diagnostics: &[Diagnostic]) -> Value {
             json!({
                 "code": d.code.as_str(),
                 "severity": severity(d.severity),
+                "source": d.code.source().as_str(),
                 "message": d.message,
                 "start": place(d.range.start),
                 "end": place(d.range.end),
@@ -27,18 +28,18 @@ pub(super) fn diagnostics(text: &str, diagnostics: &[Diagnostic]) -> Value {
         .collect()
 }
 
-/// An answer: `sql`, `proved`, `diagnostics`, `prompt_tokens`, `tokens`, `ms`; with `details` all that is known.
+/// An answer: `sql`, `proved`, `proved_by`, `diagnostics`, `prompt_tokens`, `tokens`, `ms`; with `details` all that is known.
 pub(super) fn answer(answer: &Answer, details: bool) -> Map<String, Value> {
     let mut map = Map::new();
     let mut set = |key: &str, value: Value| map.insert(key.to_owned(), value);
     set("sql", answer.sql.clone().into());
     set("proved", answer.proved.into());
+    set("proved_by", answer.proved_by.map(|p| p.as_str()).into());
     set("diagnostics", findings(answer));
     set("prompt_tokens", answer.prompt_tokens.into());
     set("tokens", answer.tokens.into());
     set("ms", tenths(answer.ms));
     if details {
-        set("proved_by", answer.proved_by.map(|p| p.as_str()).into());
         set(
             "repairs",
             answer.repairs.iter().map(ToString::to_string).collect(),

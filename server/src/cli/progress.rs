@@ -52,6 +52,16 @@ impl Drop for AnswerProgress {
     }
 }
 
+/// Work of unknown length: a line on a terminal.
+pub(super) fn spinner() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_style(style("{spinner} {wide_msg} {elapsed}"));
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
 /// A download: a bar on a terminal.
 pub(super) fn download_bar(total: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {

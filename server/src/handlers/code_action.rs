@@ -8,7 +8,7 @@ use bigquill_analysis::syntax::question::{Question, question_at};
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 
-use super::diagnostics::to_editor;
+use super::diagnostics::{patience, to_editor};
 use super::execute_command::{GenerateArguments, generate_command};
 use crate::document::Document;
 use crate::session::{Abilities, DocumentSnapshot, Session};
@@ -52,7 +52,7 @@ fn actions(
     }
     // A fix is an edit; a client that takes only commands gets none.
     if wanted(&CodeActionKind::QUICKFIX) && abilities.code_action_literals {
-        let findings = snapshot.findings();
+        let findings = snapshot.judged(&patience()).diagnostics;
         let here = findings.iter().filter(|finding| touch(&finding.range, &range));
         for finding in here {
             actions.extend(

@@ -1,6 +1,9 @@
 //! Findings: published when something changed, or handed out when the client asks.
+//!
+//! The resolver's come at once, with the verdicts of GoogleSQL that are known; those on what changed follow.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bigquill_analysis::check::{self, Severity};
 use tokio::sync::Notify;
@@ -9,24 +12,27 @@ use tower_lsp::lsp_types::notification::PublishDiagnostics;
 use tower_lsp::lsp_types::*;
 
 use crate::document::Document;
-use crate::session::{DocumentSnapshot, Session};
+use crate::session::{DocumentSnapshot, Judged, Session};
 
-/// What our diagnostics name as their source.
-pub const SOURCE: &str = "bigquill";
+/// How long a client that asks for findings waits for verdicts: several statements' worth. It asks again for the rest.
+const VERDICTS_WAIT: Duration = Duration::from_millis(100);
 
 /// `textDocument/diagnostic`.
 ///
 /// # Errors
 /// Where the document is not open.
 pub async fn pull(
-    session: &Session,
+    session: &Arc<Session>,
     params: DocumentDiagnosticParams,
 ) -> Result<DocumentDiagnosticReportResult> {
     let snapshot = super::snapshot(session, &params.text_document.uri).await?;
-    let items = super::compute(&snapshot, find).await?;
+    let judged = super::compute(&snapshot, |snapshot| find(snapshot, &patience())).await?;
+    if !judged.complete {
+        super::spawn(session, |session| judge_the_rest(session, snapshot.clone()));
+    }
     let full = FullDocumentDiagnosticReport {
         result_id: None,
-        items,
+        items: to_editor_list(&snapshot.document, &judged),
     };
     let report = RelatedFullDocumentDiagnosticReport {
         related_documents: None,
@@ -35,6 +41,14 @@ pub async fn pull(
     Ok(DocumentDiagnosticReportResult::Report(
         DocumentDiagnosticReport::Full(report),
     ))
+}
+
+/// Gets the verdicts that a pull did not wait for, then has the client pull again.
+async fn judge_the_rest(session: Arc<Session>, snapshot: DocumentSnapshot) {
+    let judged = judge_newest(&session, &snapshot).await;
+    if judged.is_ok_and(|judged| judged.complete) {
+        session.refresh_pulled();
+    }
 }
 
 /// Publishes the findings of a document whenever `changed` rings, until the document is closed. Versions that come
@@ -53,35 +67,74 @@ pub async fn keep_published(session: Arc<Session>, uri: Url, changed: Arc<Notify
             snapshot.document.version,
             snapshot.catalog_epoch,
             Arc::clone(&snapshot.settings),
+            snapshot.judge.is_some(),
         );
         if published.as_ref() == Some(&state) {
             continue;
         }
-        let Ok(diagnostics) = super::compute(&snapshot, find).await else {
+        let Ok(judged) = super::compute(&snapshot, |snapshot| find(snapshot, &|| false)).await else {
             continue;
         };
-        let newest = session
-            .document(&uri)
-            .is_some_and(|newest| newest.version == snapshot.document.version);
-        if newest && session.is_open(&uri, &changed) {
-            publish(&session, &uri, diagnostics, Some(snapshot.document.version)).await;
+        if is_newest(&session, &snapshot.document) && session.is_open(&uri, &changed) {
+            publish(&session, &snapshot.document, &judged).await;
             published = Some(state);
+        }
+        if !judged.complete
+            && let Ok(all) = judge_newest(&session, &snapshot).await
+            && all.complete
+            && is_newest(&session, &snapshot.document)
+            && session.is_open(&uri, &changed)
+            && all.diagnostics != judged.diagnostics
+        {
+            publish(&session, &snapshot.document, &all).await;
         }
     }
     // Closed, and not opened again: its findings go. (A new opening has a bell of its own.)
     if session.document(&uri).is_none() {
-        publish(&session, &uri, Vec::new(), None).await;
+        let params = PublishDiagnosticsParams {
+            uri,
+            diagnostics: Vec::new(),
+            version: None,
+        };
+        session.editor.tell::<PublishDiagnostics>(params).await;
     }
 }
 
-/// Findings of a snapshot, as the editor takes them; none where the settings say so.
-fn find(snapshot: &DocumentSnapshot) -> Vec<Diagnostic> {
-    if !snapshot.settings.diagnostics {
-        return Vec::new();
+fn is_newest(session: &Session, document: &Document) -> bool {
+    session
+        .document(&document.uri)
+        .is_some_and(|newest| newest.version == document.version)
+}
+
+/// All findings of a snapshot, as long as it is the newest.
+async fn judge_newest(session: &Arc<Session>, snapshot: &DocumentSnapshot) -> Result<Judged> {
+    let session = Arc::clone(session);
+    super::compute(snapshot, move |snapshot| {
+        find(snapshot, &|| is_newest(&session, &snapshot.document))
+    })
+    .await
+}
+
+/// Says for how long a person who waits for findings may wait for verdicts.
+pub(super) fn patience() -> impl Fn() -> bool {
+    let begin = Instant::now();
+    move || begin.elapsed() < VERDICTS_WAIT
+}
+
+/// Findings of a snapshot; none where the settings say so.
+fn find(snapshot: &DocumentSnapshot, go_on: &dyn Fn() -> bool) -> Judged {
+    if snapshot.settings.diagnostics {
+        return snapshot.judged(go_on);
     }
-    let document = &snapshot.document;
-    let findings = snapshot.findings();
-    findings
+    Judged {
+        diagnostics: Vec::new(),
+        complete: true,
+    }
+}
+
+fn to_editor_list(document: &Document, judged: &Judged) -> Vec<Diagnostic> {
+    judged
+        .diagnostics
         .iter()
         .map(|finding| to_editor(document, finding))
         .collect()
@@ -103,17 +156,17 @@ pub(super) fn to_editor(document: &Document, finding: &check::Diagnostic) -> Dia
             Severity::Hint => DiagnosticSeverity::HINT,
         }),
         code: Some(NumberOrString::String(finding.code.as_str().to_owned())),
-        source: Some(SOURCE.to_owned()),
+        source: Some(finding.code.source().as_str().to_owned()),
         message,
         ..Diagnostic::default()
     }
 }
 
-async fn publish(session: &Session, uri: &Url, diagnostics: Vec<Diagnostic>, version: Option<i32>) {
+async fn publish(session: &Session, document: &Document, judged: &Judged) {
     let params = PublishDiagnosticsParams {
-        uri: uri.clone(),
-        diagnostics,
-        version,
+        uri: document.uri.clone(),
+        diagnostics: to_editor_list(document, judged),
+        version: Some(document.version),
     };
     session.editor.tell::<PublishDiagnostics>(params).await;
 }

@@ -131,6 +131,7 @@ async fn run(
         question: question.text.clone(),
         evidence: None,
         snapshot: Arc::clone(&snapshot.catalog),
+        judge: snapshot.judge.clone(),
         options: pipeline::Options::from_settings(&snapshot.settings),
     };
     match complete(&request, generator.as_ref(), wish.progress).await {

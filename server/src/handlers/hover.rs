@@ -1,10 +1,16 @@
 //! `textDocument/hover` and `textDocument/signatureHelp`.
 
+use std::ops::Range;
+
+use bigquill_analysis::features::hover::escape;
 use bigquill_analysis::features::{hover as names, signature_help as calls};
+use bigquill_analysis::syntax::lexer::tokens;
+use bigquill_analysis::syntax::split::statements;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 
-use crate::session::Session;
+use super::diagnostics::patience;
+use crate::session::{DocumentSnapshot, Session};
 
 /// What the name at a position is.
 ///
@@ -19,16 +25,48 @@ pub async fn hover(session: &Session, params: HoverParams) -> Result<Option<Hove
     };
     super::compute(&snapshot, move |snapshot| {
         let document = &snapshot.document;
-        let found = names::hover(&document.text, offset, &snapshot.catalog)?;
+        let (range, value) = match names::hover(&document.text, offset, &snapshot.catalog) {
+            Some(found) => (found.range, found.markdown),
+            None => output_columns(snapshot, offset)?,
+        };
         Some(Hover {
-            contents: HoverContents::Markup(MarkupContent {
-                kind,
-                value: found.markdown,
-            }),
-            range: Some(document.editor_range(&found.range)),
+            contents: HoverContents::Markup(MarkupContent { kind, value }),
+            range: Some(document.editor_range(&range)),
         })
     })
     .await
+}
+
+/// On the SELECT of a statement: the columns of its result, by GoogleSQL.
+fn output_columns(snapshot: &DocumentSnapshot, offset: usize) -> Option<(Range<usize>, String)> {
+    let text = &snapshot.document.text;
+    let within = |range: &Range<usize>| range.start <= offset && offset <= range.end;
+    let statement = statements(text).into_iter().find(|s| within(&s.range))?.range;
+    let source = text.get(statement.clone())?;
+    let mut depth = 0_usize;
+    let select = tokens(source).into_iter().find_map(|token| {
+        match token.text(source) {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let range = token.start + statement.start..token.end + statement.start;
+        (depth == 0 && token.is_word(source, "SELECT") && within(&range)).then_some(range)
+    })?;
+    let (_, verdict) = snapshot
+        .verdicts(&patience())
+        .into_iter()
+        .find(|(range, _)| within(range))?;
+    let columns = &verdict.accepted()?.columns;
+    if columns.is_empty() {
+        return None;
+    }
+    let mut markdown = "| column | type |\n|---|---|\n".to_owned();
+    for column in columns {
+        let name = column.name.as_deref().map_or("(no name)".to_owned(), escape);
+        markdown.push_str(&format!("| {name} | {} |\n", escape(&column.sql_type)));
+    }
+    Some((select, markdown))
 }
 
 /// The signatures of the call around a position.

@@ -39,6 +39,7 @@ pub async fn initialize(session: &Arc<Session>, params: InitializeParams) -> Res
 pub fn initialized(session: &Arc<Session>) {
     super::spawn(session, |session| async move {
         session.start().await;
+        super::spawn(&session, |session| async move { session.open_judge().await });
         if session.settings().ghost_text {
             session.warm_up();
         }

@@ -2,6 +2,7 @@
 
 use bigquill_analysis::check::Diagnostic;
 use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_judge::Judge;
 use bigquill_model::generate::Prompt;
 use bigquill_model::prompt;
 
@@ -20,16 +21,17 @@ pub(super) fn nearest_names(
     mut sql: String,
     mut judgement: Judgement,
     snapshot: &CatalogSnapshot,
+    googlesql: Option<&Judge>,
 ) -> (String, Judgement, Vec<String>) {
     let mut titles = Vec::new();
     for _ in 0..ROUNDS {
-        if judgement.proved || judgement.refused {
+        if judgement.proved() || judgement.refused {
             break;
         }
         let Some((next, applied)) = apply_fixes(&sql, &judgement.diagnostics) else {
             break;
         };
-        let next_judgement = judge(&next, snapshot);
+        let next_judgement = judge(&next, snapshot, googlesql);
         if !next_judgement.better_than(&judgement) {
             break;
         }

@@ -169,6 +169,11 @@ impl Session {
         });
         self.show_problems(problems).await;
         self.recheck_all();
+        self.refresh_pulled();
+    }
+
+    /// Has a client that pulls findings pull them again.
+    pub fn refresh_pulled(self: &Arc<Self>) {
         if self.abilities().pulls_diagnostics {
             let session = Arc::clone(self);
             tokio::spawn(async move {

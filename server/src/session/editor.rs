@@ -65,6 +65,12 @@ impl Editor {
         self.client.show_message(kind, message).await;
     }
 
+    /// Writes a message to the log, the editor's and ours.
+    pub async fn log(&self, kind: MessageType, message: &str) {
+        tracing::info!(message, "logged");
+        self.client.log_message(kind, message).await;
+    }
+
     /// Shows a message that was not shown before in this session.
     pub async fn show_once(&self, kind: MessageType, message: &str) {
         let new = self

@@ -267,6 +267,9 @@ impl Session {
                 return Err(OpenError::Failed(message));
             }
         }
+        // It came along with the model.
+        let session = Arc::clone(self);
+        tokio::spawn(async move { session.open_judge().await });
         let opened = self.generator.open(settings, true).await;
         if let Err(error) = &opened {
             self.editor.show(MessageType::ERROR, &error.to_string()).await;

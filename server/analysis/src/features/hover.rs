@@ -182,8 +182,9 @@ fn column_card(snapshot: &CatalogSnapshot, field: &Field, table: Option<&TableRe
     card
 }
 
-/// Text of a catalog is data: it must not become markup.
-pub(crate) fn escape(text: &str) -> String {
+/// Text as Markdown shows it, in one line. Text of a catalog is data: it must not become markup.
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
