@@ -188,6 +188,7 @@ fn engine() -> Result<Engine, JudgeError> {
     let mut config = Config::new();
     config
         .wasm_threads(true) // the module has atomic instructions; it starts no thread
+        .async_stack_size(2 * WASM_STACK) // not in use, but it must not be the smaller one
         .max_wasm_stack(WASM_STACK)
         .epoch_interruption(true)
         .generate_address_map(false)
