@@ -1,6 +1,7 @@
 //! One statement through one instance: register the tables it names, analyze it, read the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bigquill_analysis::schema::{CatalogSnapshot, TableMatch, TableReference, UnknownTable};
@@ -10,16 +11,16 @@ use prost::Message;
 
 use crate::catalog::{self, Content, Scope};
 use crate::dialect;
-use crate::judge::Unlisted;
+use crate::judge::{Context, Unlisted};
 use crate::messages::{
-    AnalyzeRequest, AnalyzeResponse, RegisterCatalogRequest, RegisterResponse, UnregisterRequest,
+    AnalyzeRequest, AnalyzeResponse, RegisterCatalogRequest, RegisterResponse, Type, UnregisterRequest,
 };
 use crate::module::instance::CallError;
 use crate::module::pool::Lease;
 use crate::references::{self, References};
 use crate::refusal;
 use crate::resolved::{Made, Resolved};
-use crate::verdict::{Accepted, Reason, Refusal, RefusalKind, Verdict};
+use crate::verdict::{Accepted, NoVerdict, Refusal, RefusalKind, Verdict};
 
 /// Catalogs that an instance keeps registered.
 const MAX_REGISTERED: usize = 4;
@@ -42,20 +43,22 @@ struct Registered {
 /// A statement and all that decides over it.
 pub(crate) struct Statement<'a> {
     pub(crate) text: &'a str,
+    /// Its tokens but for comments.
     pub(crate) tokens: &'a [Token],
     pub(crate) snapshot: &'a CatalogSnapshot,
-    pub(crate) dataset: Option<&'a TableReference>,
-    pub(crate) unlisted: Unlisted,
-    pub(crate) scope: &'a Scope,
+    pub(crate) context: &'a Context,
+    pub(crate) scope: &'a Arc<Scope>,
+    /// What it names, as far as the snapshot knows it.
+    pub(crate) references: &'a References,
 }
 
 /// What an accepted statement leaves to the ones after it.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Effects {
     /// What a CREATE makes, and under which path.
     pub(crate) made: Option<(Vec<String>, Made)>,
     /// The type of the first output column: a variable's, in a probe.
-    pub(crate) first_type: Option<crate::messages::Type>,
+    pub(crate) first_type: Option<Type>,
 }
 
 /// The verdict on a statement.
@@ -64,38 +67,42 @@ pub(crate) fn analyze(
     statement: &Statement<'_>,
     deadline: Duration,
 ) -> (Verdict, Effects) {
-    let references =
-        references::references(statement.text, statement.tokens, statement.snapshot, statement.dataset);
-    let (needed, unknown) = needed(references);
+    let (needed, unknown) = needed(statement.references.clone());
     let answer = register(lease, &needed, statement.scope, deadline).and_then(|id| {
         let request = AnalyzeRequest {
-            options: Some(dialect::analyzer(has_positional_parameters(statement)).encode_to_vec()),
+            options: Some(options(statement)),
             registered_catalog_id: Some(id),
             sql_statement: Some(statement.text.to_owned()),
         };
         lease.call("Analyze", request.encode_to_vec(), deadline)
     });
     match answer {
-        Ok(bytes) => accepted(lease, &bytes),
+        Ok(bytes) => accepted(lease, statement, &bytes),
         Err(CallError::Refused(error)) => {
             let refusal = refusal::refusal(statement.text, statement.tokens, &error);
             let verdict = match refusal.map(|refusal| settled(refusal, statement, &needed, &unknown)) {
                 Ok(verdict) => verdict,
-                Err(reason) => Verdict::None(reason),
+                Err(reason) => Verdict::Unknown(reason),
             };
             (verdict, Effects::default())
         }
-        Err(error) => (Verdict::None(reason(&error)), Effects::default()),
+        Err(error) => (Verdict::Unknown(reason(&error)), Effects::default()),
     }
 }
 
+/// The analyzer's options for this statement, encoded.
+fn options(statement: &Statement<'_>) -> Vec<u8> {
+    let positional = statement.tokens.iter().any(|t| t.text(statement.text) == "?");
+    dialect::analyzer(positional, &statement.context.parameters).encode_to_vec()
+}
+
 /// Why a lost call brings no verdict.
-pub(crate) fn reason(error: &CallError) -> Reason {
+pub(crate) fn reason(error: &CallError) -> NoVerdict {
     match error {
-        CallError::Deadline => Reason::Deadline,
-        CallError::Memory => Reason::Memory,
-        CallError::Stack => Reason::Nesting,
-        CallError::Refused(message) | CallError::Trap(message) => Reason::Analyzer(message.clone()),
+        CallError::Deadline => NoVerdict::Deadline,
+        CallError::Memory => NoVerdict::Memory,
+        CallError::Stack => NoVerdict::Nesting,
+        CallError::Refused(message) | CallError::Trap(message) => NoVerdict::Analyzer(message.clone()),
     }
 }
 
@@ -103,7 +110,7 @@ pub(crate) fn reason(error: &CallError) -> Reason {
 type Needed = References;
 
 /// Splits off the tables and routines whose schema is not known well enough to register them.
-fn needed(mut references: References) -> (Needed, BTreeMap<String, Reason>) {
+fn needed(mut references: References) -> (Needed, BTreeMap<String, NoVerdict>) {
     let mut unknown = BTreeMap::new();
     for (key, binding) in &mut references.tables {
         if let Some(reason) = binding.as_ref().and_then(|b| catalog::unknown_table(b)) {
@@ -112,7 +119,10 @@ fn needed(mut references: References) -> (Needed, BTreeMap<String, Reason>) {
         }
     }
     for (key, binding) in &mut references.routines {
-        if let Some(reason) = binding.as_ref().and_then(|b| catalog::unknown_routine(&b.routine)) {
+        if let Some(reason) = binding
+            .as_ref()
+            .and_then(|b| catalog::unknown_routine(&b.routine))
+        {
             unknown.insert(key.clone(), reason);
             *binding = None;
         }
@@ -124,10 +134,12 @@ fn needed(mut references: References) -> (Needed, BTreeMap<String, Reason>) {
 fn register(
     lease: &mut Lease<Session>,
     needed: &Needed,
-    scope: &Scope,
+    scope: &Arc<Scope>,
     deadline: Duration,
 ) -> Result<i64, CallError> {
-    let session = lease.state().ok_or(CallError::Trap("the analyzer is gone".to_owned()))?;
+    let session = lease
+        .state()
+        .ok_or(CallError::Trap("the analyzer is gone".to_owned()))?;
     let fits = |r: &Registered| r.content.scope == *scope && fits(&r.content, needed);
     if let Some(index) = session.registered.iter().rposition(fits) {
         let hit = session.registered.remove(index);
@@ -145,13 +157,24 @@ fn register(
     };
     let content = grown.unwrap_or_else(|| only(needed, scope));
     if let Some(stale) = stale {
-        let request = UnregisterRequest { registered_id: Some(stale.id) };
+        let request = UnregisterRequest {
+            registered_id: Some(stale.id),
+        };
         lease.call("UnregisterCatalog", request.encode_to_vec(), deadline)?;
     }
-    let request = RegisterCatalogRequest { simple_catalog: Some(catalog::message(&content)) };
+    let request = RegisterCatalogRequest {
+        simple_catalog: Some(catalog::message(&content)),
+    };
     let answer = lease.call("RegisterCatalog", request.encode_to_vec(), deadline)?;
-    let id = RegisterResponse::decode(answer.as_slice()).ok().and_then(|r| r.registered_id).unwrap_or_default();
-    let names = content.tables.values().map(|b| b.table.reference.to_string()).collect();
+    let id = RegisterResponse::decode(answer.as_slice())
+        .ok()
+        .and_then(|r| r.registered_id)
+        .unwrap_or_default();
+    let names = content
+        .tables
+        .values()
+        .map(|b| b.table.reference.to_string())
+        .collect();
     if let Some(session) = lease.state() {
         session.registered.push(Registered { id, content, names });
     }
@@ -159,20 +182,29 @@ fn register(
 }
 
 fn fits(content: &Content, needed: &Needed) -> bool {
-    needed.tables.iter().all(|(key, binding)| content.tables.get(key) == binding.as_ref())
-        && needed.routines.iter().all(|(key, binding)| content.routines.get(key) == binding.as_ref())
+    needed
+        .tables
+        .iter()
+        .all(|(key, binding)| content.tables.get(key) == binding.as_ref())
+        && needed
+            .routines
+            .iter()
+            .all(|(key, binding)| content.routines.get(key) == binding.as_ref())
 }
 
 /// The content with what is needed added; none where they contradict each other or it grows too large.
 fn grown(content: &Content, needed: &Needed) -> Option<Content> {
-    let agree = needed
-        .tables
-        .iter()
-        .all(|(key, binding)| content.tables.get(key).is_none_or(|had| Some(had) == binding.as_ref()))
-        && needed
+    let agree = needed.tables.iter().all(|(key, binding)| {
+        content
+            .tables
+            .get(key)
+            .is_none_or(|had| Some(had) == binding.as_ref())
+    }) && needed.routines.iter().all(|(key, binding)| {
+        content
             .routines
-            .iter()
-            .all(|(key, binding)| content.routines.get(key).is_none_or(|had| Some(had) == binding.as_ref()));
+            .get(key)
+            .is_none_or(|had| Some(had) == binding.as_ref())
+    });
     if !agree {
         return None;
     }
@@ -182,40 +214,75 @@ fn grown(content: &Content, needed: &Needed) -> Option<Content> {
     (columns <= MAX_COLUMNS).then_some(grown)
 }
 
-fn only(needed: &Needed, scope: &Scope) -> Content {
-    let mut content = Content { scope: scope.clone(), ..Content::default() };
+fn only(needed: &Needed, scope: &Arc<Scope>) -> Content {
+    let mut content = Content {
+        scope: Arc::clone(scope),
+        ..Content::default()
+    };
     add(&mut content, needed);
     content
 }
 
 fn add(content: &mut Content, needed: &Needed) {
-    let tables = needed.tables.iter().filter_map(|(key, b)| Some((key.clone(), b.clone()?)));
+    let tables = needed
+        .tables
+        .iter()
+        .filter_map(|(key, b)| Some((key.clone(), b.clone()?)));
     content.tables.extend(tables);
-    let routines = needed.routines.iter().filter_map(|(key, b)| Some((key.clone(), b.clone()?)));
+    let routines = needed
+        .routines
+        .iter()
+        .filter_map(|(key, b)| Some((key.clone(), b.clone()?)));
     content.routines.extend(routines);
 }
 
-fn has_positional_parameters(statement: &Statement<'_>) -> bool {
-    statement.tokens.iter().any(|t| t.text(statement.text) == "?")
-}
-
-fn accepted(lease: &mut Lease<Session>, answer: &[u8]) -> (Verdict, Effects) {
+fn accepted(lease: &mut Lease<Session>, statement: &Statement<'_>, answer: &[u8]) -> (Verdict, Effects) {
     let response = AnalyzeResponse::decode(answer);
     let Some(bytes) = response.ok().and_then(|r| r.resolved_statement) else {
-        let reason = Reason::Analyzer("an answer without a statement".to_owned());
-        return (Verdict::None(reason), Effects::default());
+        let reason = NoVerdict::Analyzer("an answer without a statement".to_owned());
+        return (Verdict::Unknown(reason), Effects::default());
     };
     let resolved = Resolved::new(&bytes);
-    let mut tables: Vec<TableReference> = Vec::new();
-    if let Some(registered) = lease.state().and_then(|s| s.registered.last()) {
-        let bindings: Vec<_> = registered.content.tables.values().collect();
-        let found = resolved.tables(&registered.names);
-        tables.extend(found.into_iter().map(|index| bindings[index].table.reference.clone()));
+    if let Some(verb) = resolved.unconditional() {
+        return (
+            Verdict::Refused(without_where(verb, statement)),
+            Effects::default(),
+        );
     }
-    tables.sort();
-    tables.dedup();
-    let effects = Effects { made: resolved.made(), first_type: resolved.first_type() };
-    (Verdict::Accepted(Accepted { statement: resolved.name, columns: resolved.columns(), tables }), effects)
+    let registered = lease.state().and_then(|s| s.registered.last());
+    let accepted = Accepted {
+        statement: resolved.name,
+        columns: resolved.columns(),
+        tables: registered.map_or_else(Vec::new, |r| r.tables(&resolved)),
+    };
+    let effects = Effects {
+        made: resolved.made(),
+        first_type: resolved.first_type(),
+    };
+    (Verdict::Accepted(accepted), effects)
+}
+
+/// BigQuery's own rule, which GoogleSQL has not: DELETE and UPDATE say which rows, be it with `WHERE TRUE`.
+fn without_where(verb: &str, statement: &Statement<'_>) -> Refusal {
+    Refusal {
+        kind: RefusalKind::NotInBigQuery,
+        message: format!("{verb} must have a WHERE clause"),
+        range: statement.tokens.first().map_or(0..0, Token::range),
+        suggestion: None,
+    }
+}
+
+impl Registered {
+    /// The tables of this catalog that a statement reads or writes, sorted, each once.
+    fn tables(&self, resolved: &Resolved<'_>) -> Vec<TableReference> {
+        let bindings: Vec<_> = self.content.tables.values().collect();
+        let found = resolved.tables(&self.names);
+        let references = found
+            .into_iter()
+            .map(|index| bindings[index].table.reference.clone());
+        let tables: BTreeSet<_> = references.collect();
+        tables.into_iter().collect()
+    }
 }
 
 /// A refusal, unless it speaks of what is not known here.
@@ -223,7 +290,7 @@ fn settled(
     mut refusal: Refusal,
     statement: &Statement<'_>,
     needed: &Needed,
-    unknown: &BTreeMap<String, Reason>,
+    unknown: &BTreeMap<String, NoVerdict>,
 ) -> Verdict {
     use RefusalKind as K;
     match refusal.kind {
@@ -231,10 +298,10 @@ fn settled(
             let name = statement.text.get(refusal.range.clone()).unwrap_or_default();
             let path = references::written(name);
             if let Some(reason) = unknown.get(&references::key(&path)) {
-                return Verdict::None(reason.clone());
+                return Verdict::Unknown(reason.clone());
             }
             if is_open(&refusal, &path.join("."), statement) {
-                return Verdict::None(Reason::Unlisted(name.to_owned()));
+                return Verdict::Unknown(NoVerdict::Unlisted(name.to_owned()));
             }
             if refusal.kind == K::UnknownTable
                 && let Some(nearest) = nearest_table(&path.join("."), statement.snapshot)
@@ -245,7 +312,7 @@ fn settled(
         K::UnknownName | K::UnknownField | K::UnknownNameInList => {
             let open = needed.tables.values().flatten().find(|b| b.open);
             if let Some(binding) = open {
-                return Verdict::None(Reason::UnknownColumns(binding.table.reference.clone()));
+                return Verdict::Unknown(NoVerdict::UnknownColumns(binding.table.reference.clone()));
             }
         }
         _ => {}
@@ -258,7 +325,7 @@ fn is_open(refusal: &Refusal, path: &str, statement: &Statement<'_>) -> bool {
     if !statement.snapshot.is_given() || refusal.message.starts_with("Model not found") {
         return true;
     }
-    let partial = statement.unlisted == Unlisted::NoVerdict;
+    let partial = statement.context.unlisted == Unlisted::NoVerdict;
     if refusal.kind == RefusalKind::UnknownFunction {
         return dialect::is_open_function(path) || partial && path.contains('.');
     }
@@ -271,11 +338,23 @@ fn is_open(refusal: &Refusal, path: &str, statement: &Statement<'_>) -> bool {
 fn nearest_table(path: &str, snapshot: &CatalogSnapshot) -> Option<String> {
     let (before, _) = path.rsplit_once('.')?;
     let dataset = before.rsplit('.').next()?;
-    let of_dataset: Vec<String> = snapshot.tables_of(dataset).iter().map(|t| snapshot.display_name(t)).collect();
-    let all = || snapshot.tables().map(|t| snapshot.display_name(&t.reference)).collect();
+    let of_dataset: Vec<String> = snapshot
+        .tables_of(dataset)
+        .iter()
+        .map(|t| snapshot.display_name(t))
+        .collect();
+    let all = || {
+        snapshot
+            .tables()
+            .map(|t| snapshot.display_name(&t.reference))
+            .collect()
+    };
     let names = if of_dataset.is_empty() { all() } else { of_dataset };
     // A project that is the default one is not displayed.
     let default = snapshot.default_project.as_deref().unwrap_or_default();
-    let short = path.strip_prefix(default).and_then(|rest| rest.strip_prefix('.')).unwrap_or(path);
+    let short = path
+        .strip_prefix(default)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .unwrap_or(path);
     suggest::nearest(short, names.iter().map(String::as_str)).map(|nearest| nearest.name.to_owned())
 }

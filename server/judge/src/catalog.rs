@@ -1,6 +1,7 @@
 //! The catalog of one statement, as GoogleSQL takes it: the tables and routines it names, and what a script made.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bigquill_analysis::schema::{Argument, Partitioning, Routine, RoutineKind, TableReference};
 
@@ -12,7 +13,7 @@ use crate::messages::{
 };
 use crate::references::{RoutineBinding, TableBinding};
 use crate::types;
-use crate::verdict::Reason;
+use crate::verdict::NoVerdict;
 
 /// What a script's earlier statements leave to the later ones.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,25 +26,46 @@ pub(crate) struct Scope {
     pub(crate) functions: Vec<Function>,
 }
 
+impl Scope {
+    /// The names that it holds, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let variables = self.variables.iter().map(|(name, _)| name.as_str());
+        let tables = self.tables.iter().flat_map(|(path, _)| path).map(String::as_str);
+        let functions = self
+            .functions
+            .iter()
+            .flat_map(|f| &f.name_path)
+            .map(String::as_str);
+        variables.chain(tables).chain(functions)
+    }
+}
+
 /// The tables and routines that one registered catalog holds, by path.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Content {
     pub(crate) tables: BTreeMap<String, TableBinding>,
     pub(crate) routines: BTreeMap<String, RoutineBinding>,
-    pub(crate) scope: Scope,
+    pub(crate) scope: Arc<Scope>,
 }
 
 /// The message of this content; its tables and routines are those that are known.
 pub(crate) fn message(content: &Content) -> SimpleCatalog {
     let mut root = Node::default();
     for (path, columns) in content.scope.tables.iter().rev() {
-        let columns: Vec<_> = columns.iter().map(|(name, of)| simple_column(name, of.clone(), false)).collect();
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|(name, of)| simple_column(name, of.clone(), false))
+            .collect();
         for written in spellings(path) {
             root.table(&written, columns.clone(), None);
         }
     }
     for (id, binding) in (1..).zip(content.tables.values()) {
-        root.table(&binding.written, table_columns(binding), Some((id, &binding.table.reference)));
+        root.table(
+            &binding.written,
+            table_columns(binding),
+            Some((id, &binding.table.reference)),
+        );
     }
     for function in content.scope.functions.iter().rev() {
         for written in spellings(&function.name_path) {
@@ -58,7 +80,10 @@ pub(crate) fn message(content: &Content) -> SimpleCatalog {
     }
     let mut message = root.message("");
     message.named_type = types::aliases()
-        .map(|(name, of)| NamedType { name: Some(name.to_owned()), r#type: Some(of) })
+        .map(|(name, of)| NamedType {
+            name: Some(name.to_owned()),
+            r#type: Some(of),
+        })
         .collect();
     message.builtin_function_options = Some(dialect::builtin_functions());
     message.constant = content
@@ -75,17 +100,18 @@ pub(crate) fn message(content: &Content) -> SimpleCatalog {
 }
 
 /// Why this table cannot be registered, if its columns are not all known.
-pub(crate) fn unknown_table(binding: &TableBinding) -> Option<Reason> {
+pub(crate) fn unknown_table(binding: &TableBinding) -> Option<NoVerdict> {
     let columns = &binding.table.columns;
     let known = !columns.is_empty() && columns.iter().all(|column| types::column(column).is_some());
-    (!known).then(|| Reason::UnknownColumns(binding.table.reference.clone()))
+    (!known).then(|| NoVerdict::UnknownColumns(binding.table.reference.clone()))
 }
 
 /// Why this routine cannot be registered, if its signature is not known.
-pub(crate) fn unknown_routine(routine: &Routine) -> Option<Reason> {
-    signature(routine).is_none().then(|| Reason::UnknownRoutine(routine.reference.clone()))
+pub(crate) fn unknown_routine(routine: &Routine) -> Option<NoVerdict> {
+    signature(routine)
+        .is_none()
+        .then(|| NoVerdict::UnknownRoutine(routine.reference.clone()))
 }
-
 
 /// Every way to cut a path into parts: `a.b.c`, `a.b`.c, a.`b.c`, a.b.c.
 fn spellings(path: &[String]) -> Vec<Vec<String>> {
@@ -122,36 +148,50 @@ impl Node {
     fn descend<'a>(&mut self, path: &'a [String]) -> Option<(&mut Node, &'a String)> {
         let (last, before) = path.split_last()?;
         let node = before.iter().fold(self, |node, part| {
-            &mut node.children.entry(part.to_lowercase()).or_insert_with(|| (part.clone(), Node::default())).1
+            &mut node
+                .children
+                .entry(part.to_lowercase())
+                .or_insert_with(|| (part.clone(), Node::default()))
+                .1
         });
         Some((node, last))
     }
 
     fn table(&mut self, path: &[String], column: Vec<SimpleColumn>, of: Option<(i64, &TableReference)>) {
-        let Some((node, name)) = self.descend(path) else { return };
+        let Some((node, name)) = self.descend(path) else {
+            return;
+        };
         let (serialization_id, full_name) = match of {
             Some((id, reference)) => (Some(id), reference.to_string()),
             None => (None, path.join(".")),
         };
-        node.tables.entry(name.to_lowercase()).or_insert_with(|| SimpleTable {
-            name: Some(full_name),
-            serialization_id,
-            column,
-            name_in_catalog: Some(name.clone()),
-            full_name: None,
-        });
+        node.tables
+            .entry(name.to_lowercase())
+            .or_insert_with(|| SimpleTable {
+                name: Some(full_name),
+                serialization_id,
+                column,
+                name_in_catalog: Some(name.clone()),
+                full_name: None,
+            });
     }
 
     fn function(&mut self, path: Vec<String>, mut function: Function) {
-        let Some((node, name)) = self.descend(&path) else { return };
+        let Some((node, name)) = self.descend(&path) else {
+            return;
+        };
         function.name_path = vec![name.clone()];
         node.functions.entry(name.to_lowercase()).or_insert(function);
     }
 
     fn routine(&mut self, binding: &RoutineBinding) {
         let routine = &binding.routine;
-        let Some(signature) = signature(routine) else { return };
-        let Some((node, name)) = self.descend(&binding.written) else { return };
+        let Some(signature) = signature(routine) else {
+            return;
+        };
+        let Some((node, name)) = self.descend(&binding.written) else {
+            return;
+        };
         let (key, path) = (name.to_lowercase(), vec![name.clone()]);
         match routine.kind {
             RoutineKind::Scalar | RoutineKind::Aggregate => {
@@ -167,7 +207,10 @@ impl Node {
                 });
             }
             RoutineKind::Procedure => {
-                node.procedures.entry(key).or_insert(Procedure { name_path: path, signature: Some(signature) });
+                node.procedures.entry(key).or_insert(Procedure {
+                    name_path: path,
+                    signature: Some(signature),
+                });
             }
         }
     }
@@ -176,7 +219,11 @@ impl Node {
         SimpleCatalog {
             name: Some(name.to_owned()),
             table: self.tables.into_values().collect(),
-            catalog: self.children.into_values().map(|(name, node)| node.message(&name)).collect(),
+            catalog: self
+                .children
+                .into_values()
+                .map(|(name, node)| node.message(&name))
+                .collect(),
             custom_function: self.functions.into_values().collect(),
             custom_tvf: self.table_functions.into_values().collect(),
             procedure: self.procedures.into_values().collect(),
@@ -196,8 +243,10 @@ fn simple_column(name: &str, of: Type, pseudo: bool) -> SimpleColumn {
 
 fn table_columns(binding: &TableBinding) -> Vec<SimpleColumn> {
     let columns = &binding.table.columns;
-    let mut message: Vec<_> =
-        columns.iter().filter_map(|c| Some(simple_column(&c.name, types::column(c)?, false))).collect();
+    let mut message: Vec<_> = columns
+        .iter()
+        .filter_map(|c| Some(simple_column(&c.name, types::column(c)?, false)))
+        .collect();
     for (name, of) in pseudo_columns(binding) {
         if !columns.iter().any(|c| c.name.eq_ignore_ascii_case(name)) {
             message.extend(types::named(of).map(|of| simple_column(name, of, true)));
@@ -213,7 +262,10 @@ fn pseudo_columns(binding: &TableBinding) -> Vec<(&'static str, &'static str)> {
     if binding.wildcard {
         columns.push(("_TABLE_SUFFIX", "STRING"));
     }
-    if let Some(Partitioning { column: None, kind, .. }) = &binding.table.partitioning {
+    if let Some(Partitioning {
+        column: None, kind, ..
+    }) = &binding.table.partitioning
+    {
         columns.push(("_PARTITIONTIME", "TIMESTAMP"));
         if kind.is_empty() || kind.eq_ignore_ascii_case("DAY") {
             columns.push(("_PARTITIONDATE", "DATE"));
@@ -229,9 +281,10 @@ fn signature(routine: &Routine) -> Option<FunctionSignature> {
         None => Some(dialect::argument_of(None)),
     };
     let result = match routine.kind {
-        RoutineKind::Procedure => {
-            FunctionArgumentType { kind: Some(number::VOID), ..dialect::argument_of(None) }
-        }
+        RoutineKind::Procedure => FunctionArgumentType {
+            kind: Some(number::VOID),
+            ..dialect::argument_of(None)
+        },
         RoutineKind::Table => relation(routine)?,
         RoutineKind::Scalar | RoutineKind::Aggregate => {
             dialect::argument_of(Some(types::parse(routine.return_type.as_deref()?)?))
@@ -252,7 +305,12 @@ fn relation(routine: &Routine) -> Option<FunctionArgumentType> {
     let column: Option<Vec<_>> = routine
         .return_columns
         .iter()
-        .map(|c| Some(NamedType { name: Some(c.name.clone()), r#type: Some(types::column(c)?) }))
+        .map(|c| {
+            Some(NamedType {
+                name: Some(c.name.clone()),
+                r#type: Some(types::column(c)?),
+            })
+        })
         .collect();
     Some(FunctionArgumentType {
         kind: Some(number::RELATION),

@@ -2,8 +2,8 @@
 
 use crate::messages::{
     AllowedHintsAndOptions, AnalyzerOptions, BuiltinFunctionOptions, Function, FunctionArgumentType,
-    FunctionArgumentTypeOptions, FunctionOptions, FunctionSignature, FunctionSignatureOptions, LanguageOptions,
-    NamedType, SystemVariable, Type,
+    FunctionArgumentTypeOptions, FunctionOptions, FunctionSignature, FunctionSignatureOptions,
+    LanguageOptions, NamedType, SystemVariable, Type,
 };
 use crate::types;
 
@@ -17,8 +17,15 @@ const ERROR_MESSAGE_ONE_LINE: i32 = 1;
 /// Words that are reserved in BigQuery and not in GoogleSQL at large.
 const RESERVED: &[&str] = &["QUALIFY", "MATCH_RECOGNIZE", "GRAPH_TABLE"];
 /// What `CREATE`, `ALTER` and `DROP` may name beside tables and the like.
-const ENTITIES: &[&str] =
-    &["CAPACITY", "RESERVATION", "ASSIGNMENT", "BI_CAPACITY", "PROJECT", "ORGANIZATION", "DATA_POLICY"];
+const ENTITIES: &[&str] = &[
+    "CAPACITY",
+    "RESERVATION",
+    "ASSIGNMENT",
+    "BI_CAPACITY",
+    "PROJECT",
+    "ORGANIZATION",
+    "DATA_POLICY",
+];
 const SUB_ENTITIES: &[&str] = &["REPLICA"];
 
 /// Statements that BigQuery has, as `zetasql.ResolvedNodeKind` numbers.
@@ -86,7 +93,10 @@ const SYSTEM_VARIABLES: &[(&str, &str)] = &[
     ("dataset_project_id", "STRING"),
     ("error.formatted_stack_trace", "STRING"),
     ("error.message", "STRING"),
-    ("error.stack_trace", "ARRAY<STRUCT<line INT64, column INT64, filename STRING, location STRING>>"),
+    (
+        "error.stack_trace",
+        "ARRAY<STRUCT<line INT64, column INT64, filename STRING, location STRING>>",
+    ),
     ("error.statement_text", "STRING"),
     ("last_job_id", "STRING"),
     ("location", "STRING"),
@@ -164,8 +174,18 @@ const EXTRA_FUNCTIONS: &[ExtraFunction] = {
             ],
             result: Fixed("BOOL"),
         },
-        ExtraFunction { name: "max_by", aggregate: true, arguments: &[Any(1), Any(2)], result: Any(1) },
-        ExtraFunction { name: "min_by", aggregate: true, arguments: &[Any(1), Any(2)], result: Any(1) },
+        ExtraFunction {
+            name: "max_by",
+            aggregate: true,
+            arguments: &[Any(1), Any(2)],
+            result: Any(1),
+        },
+        ExtraFunction {
+            name: "min_by",
+            aggregate: true,
+            arguments: &[Any(1), Any(2)],
+            result: Any(1),
+        },
         ExtraFunction {
             name: "text_analyze",
             aggregate: false,
@@ -216,23 +236,43 @@ pub(crate) fn language() -> LanguageOptions {
 pub(crate) fn builtin_functions() -> BuiltinFunctionOptions {
     BuiltinFunctionOptions {
         language_options: Some(language()),
-        exclude_function_ids: tables::EXCLUDED_FUNCTIONS.iter().flat_map(|(_, ids)| *ids).copied().collect(),
+        exclude_function_ids: tables::EXCLUDED_FUNCTIONS
+            .iter()
+            .flat_map(|(_, ids)| *ids)
+            .copied()
+            .collect(),
     }
 }
 
-/// How a statement is analyzed; parameters are named, or given by position.
-pub(crate) fn analyzer(positional_parameters: bool) -> AnalyzerOptions {
-    let pseudo = |name: &str, of: &str| NamedType { name: Some(name.to_owned()), r#type: types::named(of) };
+/// How a statement is analyzed. Parameters are given by position or named, with the types that are known.
+pub(crate) fn analyzer(positional: bool, parameters: &[(String, String)]) -> AnalyzerOptions {
+    let declared = parameters
+        .iter()
+        .filter(|_| !positional)
+        .filter_map(|(name, of)| {
+            Some(NamedType {
+                name: Some(name.to_lowercase()),
+                r#type: Some(types::parse(of)?),
+            })
+        });
+    let pseudo = |name: &str, of: &str| NamedType {
+        name: Some(name.to_owned()),
+        r#type: types::named(of),
+    };
     AnalyzerOptions {
         language_options: Some(language()),
+        query_parameters: declared.collect(),
         error_message_mode: Some(ERROR_MESSAGE_ONE_LINE),
         default_timezone: Some("UTC".to_owned()),
         prune_unused_columns: Some(true),
         // A parameter that nobody declared gets its type from where it stands.
         allow_undeclared_parameters: Some(true),
         allowed_hints_and_options: Some(AllowedHintsAndOptions {}),
-        parameter_mode: Some(i32::from(positional_parameters)),
-        ddl_pseudo_columns: vec![pseudo("_PARTITIONTIME", "TIMESTAMP"), pseudo("_PARTITIONDATE", "DATE")],
+        parameter_mode: Some(i32::from(positional)),
+        ddl_pseudo_columns: vec![
+            pseudo("_PARTITIONTIME", "TIMESTAMP"),
+            pseudo("_PARTITIONDATE", "DATE"),
+        ],
         preserve_column_aliases: Some(true),
         system_variables: SYSTEM_VARIABLES
             .iter()
@@ -275,7 +315,11 @@ pub(crate) fn function(name_path: Vec<String>, aggregate: bool, signature: Funct
     Function {
         name_path,
         group: Some("External_function".to_owned()),
-        mode: Some(if aggregate { number::AGGREGATE } else { number::SCALAR }),
+        mode: Some(if aggregate {
+            number::AGGREGATE
+        } else {
+            number::SCALAR
+        }),
         signature: vec![signature],
         options: Some(options),
         ..Function::default()
@@ -285,7 +329,11 @@ pub(crate) fn function(name_path: Vec<String>, aggregate: bool, signature: Funct
 /// An argument or result of this type; of any type at all where there is none.
 pub(crate) fn argument_of(r#type: Option<Type>) -> FunctionArgumentType {
     FunctionArgumentType {
-        kind: Some(if r#type.is_some() { number::FIXED } else { number::ARBITRARY }),
+        kind: Some(if r#type.is_some() {
+            number::FIXED
+        } else {
+            number::ARBITRARY
+        }),
         r#type,
         options: Some(FunctionArgumentTypeOptions {
             cardinality: Some(number::REQUIRED),
@@ -299,7 +347,10 @@ fn argument(argument: &Argument) -> FunctionArgumentType {
     match argument {
         Argument::Fixed(of) => argument_of(types::parse(of)),
         Argument::Arbitrary => argument_of(None),
-        Argument::Any(n) => FunctionArgumentType { kind: Some(*n), ..argument_of(None) },
+        Argument::Any(n) => FunctionArgumentType {
+            kind: Some(*n),
+            ..argument_of(None)
+        },
         Argument::Optional(name, of) => FunctionArgumentType {
             options: Some(FunctionArgumentTypeOptions {
                 cardinality: Some(number::OPTIONAL),
@@ -330,7 +381,11 @@ mod tests {
         assert!(SYSTEM_VARIABLES.iter().all(|(_, of)| types::parse(of).is_some()));
         let extras = extra_functions();
         let arguments = extras.iter().flat_map(|f| &f.signature).flat_map(|s| &s.argument);
-        assert!(arguments.filter(|a| a.kind == Some(number::FIXED)).all(|a| a.r#type.is_some()));
+        assert!(
+            arguments
+                .filter(|a| a.kind == Some(number::FIXED))
+                .all(|a| a.r#type.is_some())
+        );
     }
 
     #[test]

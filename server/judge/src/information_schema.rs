@@ -54,14 +54,30 @@ const VIEWS: &[View] = &[
         columns: &[
             (
                 "STRING",
-                &["catalog_name", "schema_name", "schema_owner", "location", "ddl", "default_collation_name"],
+                &[
+                    "catalog_name",
+                    "schema_name",
+                    "schema_owner",
+                    "location",
+                    "ddl",
+                    "default_collation_name",
+                ],
             ),
             ("TIMESTAMP", &["creation_time", "last_modified_time"]),
         ],
     },
     View {
         name: "SCHEMATA_OPTIONS",
-        columns: &[("STRING", &["catalog_name", "schema_name", "option_name", "option_type", "option_value"])],
+        columns: &[(
+            "STRING",
+            &[
+                "catalog_name",
+                "schema_name",
+                "option_name",
+                "option_type",
+                "option_value",
+            ],
+        )],
     },
     View {
         name: "TABLES",
@@ -94,7 +110,10 @@ const VIEWS: &[View] = &[
     },
     View {
         name: "TABLE_OPTIONS",
-        columns: &[("STRING", OBJECT), ("STRING", &["option_name", "option_type", "option_value"])],
+        columns: &[
+            ("STRING", OBJECT),
+            ("STRING", &["option_name", "option_type", "option_value"]),
+        ],
     },
     View {
         name: "COLUMNS",
@@ -145,7 +164,10 @@ const VIEWS: &[View] = &[
         columns: &[
             ("STRING", OBJECT),
             ("STRING", &["partition_id", "storage_tier"]),
-            ("INT64", &["total_rows", "total_logical_bytes", "total_billable_bytes"]),
+            (
+                "INT64",
+                &["total_rows", "total_logical_bytes", "total_billable_bytes"],
+            ),
             ("TIMESTAMP", &["last_modified_time"]),
         ],
     },
@@ -204,7 +226,16 @@ const VIEWS: &[View] = &[
     View {
         name: "TABLE_STORAGE",
         columns: &[
-            ("STRING", &["project_id", "table_catalog", "table_schema", "table_name", "table_type"]),
+            (
+                "STRING",
+                &[
+                    "project_id",
+                    "table_catalog",
+                    "table_schema",
+                    "table_name",
+                    "table_type",
+                ],
+            ),
             (
                 "INT64",
                 &[
@@ -222,7 +253,14 @@ const VIEWS: &[View] = &[
                     "fail_safe_physical_bytes",
                 ],
             ),
-            ("TIMESTAMP", &["creation_time", "storage_last_modified_time", "last_metadata_index_refresh_time"]),
+            (
+                "TIMESTAMP",
+                &[
+                    "creation_time",
+                    "storage_last_modified_time",
+                    "last_metadata_index_refresh_time",
+                ],
+            ),
             ("BOOL", &["deleted"]),
         ],
     },
@@ -262,22 +300,42 @@ const VIEWS: &[View] = &[
             ("INT64", &["ordinal_position", "position_in_unique_constraint"]),
         ],
     },
-    View { name: "JOBS", columns: JOBS },
-    View { name: "JOBS_BY_PROJECT", columns: JOBS },
-    View { name: "JOBS_BY_USER", columns: JOBS },
-    View { name: "JOBS_BY_FOLDER", columns: JOBS },
-    View { name: "JOBS_BY_ORGANIZATION", columns: JOBS },
+    View {
+        name: "JOBS",
+        columns: JOBS,
+    },
+    View {
+        name: "JOBS_BY_PROJECT",
+        columns: JOBS,
+    },
+    View {
+        name: "JOBS_BY_USER",
+        columns: JOBS,
+    },
+    View {
+        name: "JOBS_BY_FOLDER",
+        columns: JOBS,
+    },
+    View {
+        name: "JOBS_BY_ORGANIZATION",
+        columns: JOBS,
+    },
 ];
 
 /// The view that a path names, if one of its parts but the last is `INFORMATION_SCHEMA`.
 ///
 /// A view that is not known here has no columns: no verdict comes of it.
 pub(crate) fn view(path: &[&str]) -> Option<TableSchema> {
-    let [before @ .., schema, name] = path else { return None };
+    let [before @ .., schema, name] = path else {
+        return None;
+    };
     if !schema.eq_ignore_ascii_case(SCHEMA) {
         return None;
     }
-    let columns = VIEWS.iter().find(|view| view.name.eq_ignore_ascii_case(name)).map_or(&[][..], |v| v.columns);
+    let columns = VIEWS
+        .iter()
+        .find(|view| view.name.eq_ignore_ascii_case(name))
+        .map_or(&[][..], |v| v.columns);
     let column = |data_type: &str, name: &str| Column {
         name: name.to_owned(),
         data_type: DataType::from_name(data_type),
@@ -293,7 +351,10 @@ pub(crate) fn view(path: &[&str]) -> Option<TableSchema> {
         },
         kind: TableKind::View,
         description: String::new(),
-        columns: columns.iter().flat_map(|(of, names)| names.iter().map(|name| column(of, name))).collect(),
+        columns: columns
+            .iter()
+            .flat_map(|(of, names)| names.iter().map(|name| column(of, name)))
+            .collect(),
         primary_key: Vec::new(),
         foreign_keys: Vec::new(),
         partitioning: None,

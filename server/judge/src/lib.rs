@@ -11,8 +11,10 @@
 mod analyze;
 mod catalog;
 mod dialect;
+mod error;
 mod information_schema;
 mod judge;
+mod memo;
 mod messages;
 mod module;
 mod position;
@@ -24,6 +26,9 @@ mod types;
 mod verdict;
 mod wire;
 
-pub use judge::{Context, Judge, JudgeError, JudgeOptions, Unlisted};
-pub use module::{CacheFolder, ModuleSource, Phase, Sha256Digest};
-pub use verdict::{Accepted, OutputColumn, Reason, Refusal, RefusalKind, Verdict};
+pub use error::JudgeError;
+pub use judge::{Context, Judge, JudgeOptions, Unlisted};
+pub use module::{
+    CacheFolder, CompiledModule, MODULE_FILE, MODULE_LENGTH, MODULE_SHA256, ModuleSource, Phase, Sha256Digest,
+};
+pub use verdict::{Accepted, NoVerdict, OutputColumn, Refusal, RefusalKind, Verdict};

@@ -77,13 +77,6 @@ pub(crate) struct LanguageOptions {
     pub(crate) supported_generic_sub_entity_types: Vec<String>,
 }
 
-/// `zetasql.local_service.LanguageOptionsRequest`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct LanguageOptionsRequest {
-    #[prost(bool, optional, tag = "1")]
-    pub(crate) maximum_features: Option<bool>,
-}
-
 /// `zetasql.ZetaSQLBuiltinFunctionOptionsProto`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct BuiltinFunctionOptions {
@@ -91,13 +84,6 @@ pub(crate) struct BuiltinFunctionOptions {
     pub(crate) language_options: Option<LanguageOptions>,
     #[prost(int32, repeated, packed = "false", tag = "3")]
     pub(crate) exclude_function_ids: Vec<i32>,
-}
-
-/// `zetasql.local_service.GetBuiltinFunctionsResponse`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct BuiltinFunctions {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) function: Vec<Function>,
 }
 
 /// `zetasql.AnalyzerOptionsProto`.

@@ -34,7 +34,7 @@ pub(crate) struct RoutineBinding {
 }
 
 /// What a statement names.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct References {
     /// By the path's key; none where the catalog has no such table.
     pub(crate) tables: BTreeMap<String, Option<TableBinding>>,

@@ -5,37 +5,38 @@ use std::ops::Range;
 use bigquill_analysis::syntax::lexer::{Token, TokenKind};
 
 use crate::position;
-use crate::verdict::{Reason, Refusal, RefusalKind};
+use crate::verdict::{NoVerdict, Refusal, RefusalKind};
 
 /// Status codes (`absl::StatusCode`) that speak of the statement; the others speak of the analyzer.
 const STATEMENT_CODES: &[u32] = &[3, 5, 6, 9, 11];
 const RESOURCE_EXHAUSTED: u32 = 8;
 
 /// What the analyzer said of this statement.
-pub(crate) fn refusal(text: &str, tokens: &[Token], error: &str) -> Result<Refusal, Reason> {
+pub(crate) fn refusal(text: &str, tokens: &[Token], error: &str) -> Result<Refusal, NoVerdict> {
     let (code, message) = status(error);
     if code == RESOURCE_EXHAUSTED {
-        return Err(Reason::Nesting);
+        return Err(NoVerdict::Nesting);
     }
     if !STATEMENT_CODES.contains(&code) || message.is_empty() || message.contains("RET_CHECK") {
-        return Err(Reason::Analyzer(message.to_owned()));
+        return Err(NoVerdict::Analyzer(message.to_owned()));
     }
     let (message, line, column) = located(message);
+    let (message, suggestion) = proposed(message);
     let kind = kind(message);
     let offset = position::offset(text, line, column);
     Ok(Refusal {
         kind,
         range: range(text, tokens, offset, kind),
-        line,
-        column,
-        suggestion: suggestion(message),
+        suggestion,
         message: message.to_owned(),
     })
 }
 
 /// `Code: 3, Message: …` in two.
 fn status(error: &str) -> (u32, &str) {
-    let parts = error.strip_prefix("Code: ").and_then(|rest| rest.split_once(", Message: "));
+    let parts = error
+        .strip_prefix("Code: ")
+        .and_then(|rest| rest.split_once(", Message: "));
     match parts.and_then(|(code, message)| Some((code.parse().ok()?, message))) {
         Some(parts) => parts,
         None => (STATEMENT_CODES[0], error),
@@ -53,17 +54,21 @@ fn located(message: &str) -> (&str, usize, usize) {
     found.unwrap_or((message.trim_end(), 1, 1))
 }
 
-/// The name after `Did you mean`.
-fn suggestion(message: &str) -> Option<String> {
-    let (_, rest) = message.rsplit_once("Did you mean ")?;
-    let name = rest.strip_suffix('?').unwrap_or(rest).trim();
-    (!name.is_empty()).then(|| name.to_owned())
+/// A message without the name that it proposes at its end, and the name.
+fn proposed(message: &str) -> (&str, Option<String>) {
+    let split = message.rsplit_once("; Did you mean ");
+    match split.and_then(|(before, name)| Some((before, name.strip_suffix('?')?))) {
+        Some((before, name)) => (before, Some(name.to_owned())),
+        None => (message, None),
+    }
 }
 
 /// The bytes at fault: the token at the place of the error; the whole path where a path was looked up.
 fn range(text: &str, tokens: &[Token], offset: usize, kind: RefusalKind) -> Range<usize> {
     let index = tokens.partition_point(|t| t.end <= offset);
-    let Some(token) = tokens.get(index) else { return offset..offset };
+    let Some(token) = tokens.get(index) else {
+        return offset..offset;
+    };
     let start = token.start.max(offset);
     let mut end = token.end;
     if matches!(kind, RefusalKind::UnknownTable | RefusalKind::UnknownFunction) {
@@ -156,7 +161,11 @@ fn signature_kind(message: &str) -> RefusalKind {
     let signatures = message.split("\n  Signature: ").skip(1);
     let mut reasons = signatures.map(|s| s.contains("Signature requires") || s.contains("Signature accepts"));
     let any = message.contains("\n  Signature: ");
-    if any && reasons.all(|count| count) { RefusalKind::ArgumentCount } else { RefusalKind::ArgumentTypes }
+    if any && reasons.all(|count| count) {
+        RefusalKind::ArgumentCount
+    } else {
+        RefusalKind::ArgumentTypes
+    }
 }
 
 #[cfg(test)]
@@ -164,7 +173,7 @@ mod tests {
     use super::*;
     use bigquill_analysis::syntax::lexer::tokens;
 
-    fn read(text: &str, error: &str) -> Result<Refusal, Reason> {
+    fn read(text: &str, error: &str) -> Result<Refusal, NoVerdict> {
         refusal(text, &tokens(text), error)
     }
 
@@ -175,7 +184,10 @@ mod tests {
         let refusal = read(text, error).expect("a refusal");
         assert_eq!(&text[refusal.range], "custmer");
         assert_eq!(refusal.suggestion.as_deref(), Some("customer"));
-        assert_eq!(refusal.message, "Unrecognized name: custmer; Did you mean customer?");
+        assert_eq!(
+            refusal.message,
+            "Unrecognized name: custmer; Did you mean customer?"
+        );
         assert_eq!(refusal.kind, RefusalKind::UnknownName);
     }
 
@@ -200,8 +212,14 @@ mod tests {
 
     #[test]
     fn the_analyzers_own_failures_are_no_refusal() {
-        assert!(matches!(read("SELECT 1", "Code: 13, Message: RET_CHECK failure"), Err(Reason::Analyzer(_))));
-        assert_eq!(read("SELECT 1", "Code: 8, Message: Out of stack space"), Err(Reason::Nesting));
+        assert!(matches!(
+            read("SELECT 1", "Code: 13, Message: RET_CHECK failure"),
+            Err(NoVerdict::Analyzer(_))
+        ));
+        assert_eq!(
+            read("SELECT 1", "Code: 8, Message: Out of stack space"),
+            Err(NoVerdict::Nesting)
+        );
         assert!(read("SELECT 1", "").is_err());
     }
 }

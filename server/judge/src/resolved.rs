@@ -2,9 +2,7 @@
 
 use prost::Message;
 
-use crate::messages::{
-    FunctionSignature, ResolvedColumnDefinition, ResolvedOutputColumn, TableRef, Type,
-};
+use crate::messages::{FunctionSignature, ResolvedColumnDefinition, ResolvedOutputColumn, TableRef, Type};
 use crate::types;
 use crate::verdict::OutputColumn;
 use crate::wire::{self, Value};
@@ -23,7 +21,12 @@ struct Node {
 const UNION: &str = "";
 
 const fn node(number: u32, name: &'static str, output: u32, definitions: Option<(usize, u32)>) -> Node {
-    Node { number, name, output, definitions }
+    Node {
+        number,
+        name,
+        output,
+        definitions,
+    }
 }
 
 /// The statement kinds that BigQuery has. The numbers of all unions are distinct, so one list serves them all.
@@ -99,6 +102,7 @@ pub(crate) struct Resolved<'a> {
 }
 
 /// What a CREATE statement makes for the statements after it.
+#[derive(Debug, Clone)]
 pub(crate) enum Made {
     /// A table or view with these columns.
     Relation(Vec<(String, Type)>),
@@ -107,6 +111,7 @@ pub(crate) enum Made {
 }
 
 /// A function that a script made.
+#[derive(Debug, Clone)]
 pub(crate) struct MadeFunction {
     pub(crate) signature: FunctionSignature,
     pub(crate) aggregate: bool,
@@ -121,13 +126,25 @@ impl<'a> Resolved<'a> {
         let mut body = any;
         loop {
             let Some((number, Value::Bytes(inner))) = wire::fields(body).next() else {
-                return Self { name: "Stmt", body, node: None, whole: any };
+                return Self {
+                    name: "Stmt",
+                    body,
+                    node: None,
+                    whole: any,
+                };
             };
             body = inner;
             let node = NODES.iter().find(|node| node.number == number);
             match node {
                 Some(node) if node.name == UNION => {}
-                _ => return Self { name: node.map_or("Stmt", |n| n.name), body, node, whole: any },
+                _ => {
+                    return Self {
+                        name: node.map_or("Stmt", |n| n.name),
+                        body,
+                        node,
+                        whole: any,
+                    };
+                }
             }
         }
     }
@@ -135,7 +152,13 @@ impl<'a> Resolved<'a> {
     /// Output columns: of a query's result, of a new table or view, of what a DML statement returns.
     pub(crate) fn columns(&self) -> Vec<OutputColumn> {
         let relation = self.relation();
-        relation.into_iter().map(|(name, of)| OutputColumn { name, sql_type: types::sql(&of) }).collect()
+        relation
+            .into_iter()
+            .map(|(name, of)| OutputColumn {
+                name,
+                sql_type: types::sql(&of),
+            })
+            .collect()
     }
 
     fn relation(&self) -> Vec<(Option<String>, Type)> {
@@ -171,7 +194,11 @@ impl<'a> Resolved<'a> {
         let (create, made) = match self.name {
             "CreateTableStmt" | "CreateTableAsSelectStmt" | "CreateExternalTableStmt" => {
                 let definitions = definitions(parent(self.body, 1), 3);
-                let columns = if definitions.is_empty() { self.relation() } else { definitions };
+                let columns = if definitions.is_empty() {
+                    self.relation()
+                } else {
+                    definitions
+                };
                 (parent(self.body, 2), Made::Relation(named(columns)))
             }
             "CreateViewStmt" | "CreateMaterializedViewStmt" => {
@@ -180,7 +207,9 @@ impl<'a> Resolved<'a> {
             "CreateFunctionStmt" => (parent(self.body, 1), Made::Function(Box::new(self.function()?))),
             _ => return None,
         };
-        let path: Vec<String> = wire::all(create, 2).map(|p| String::from_utf8_lossy(p).into_owned()).collect();
+        let path: Vec<String> = wire::all(create, 2)
+            .map(|p| String::from_utf8_lossy(p).into_owned())
+            .collect();
         (!path.is_empty()).then_some((path, made))
     }
 
@@ -194,6 +223,17 @@ impl<'a> Resolved<'a> {
             arguments: wire::all(self.body, 11).map(text).collect(),
             body: wire::field(self.body, 5).filter(|_| sql).map(text),
         })
+    }
+
+    /// `DELETE` or `UPDATE`, if the statement is one without a condition.
+    pub(crate) fn unconditional(&self) -> Option<&'static str> {
+        const WHERE: u32 = 4;
+        let verb = match self.name {
+            "DeleteStmt" => "DELETE",
+            "UpdateStmt" => "UPDATE",
+            _ => return None,
+        };
+        wire::field(self.body, WHERE).is_none().then_some(verb)
     }
 
     /// The type of the first output column.
@@ -211,7 +251,9 @@ fn outputs(message: &[u8], field: u32) -> Vec<(Option<String>, Type)> {
     let read = |bytes| {
         let column = ResolvedOutputColumn::decode(bytes).ok()?;
         // A name that begins with $ is GoogleSQL's own, for an expression that has none.
-        let name = column.name.filter(|name| !name.starts_with('$') && !name.is_empty());
+        let name = column
+            .name
+            .filter(|name| !name.starts_with('$') && !name.is_empty());
         Some((name, column.column?.r#type?))
     };
     wire::all(message, field).filter_map(read).collect()
@@ -230,7 +272,10 @@ fn returning(message: &[u8], field: u32) -> Vec<(Option<String>, Type)> {
 }
 
 fn named(columns: Vec<(Option<String>, Type)>) -> Vec<(String, Type)> {
-    columns.into_iter().filter_map(|(name, of)| Some((name?, of))).collect()
+    columns
+        .into_iter()
+        .filter_map(|(name, of)| Some((name?, of)))
+        .collect()
 }
 
 /// Deeper than any tree that GoogleSQL's own stack allows.
@@ -259,7 +304,9 @@ fn scan(message: &[u8], names: &[String], found: &mut [bool], depth: usize) {
 
 /// The table that this message refers to, if it is a `TableRefProto`.
 fn table_reference(message: &[u8], names: &[String]) -> Option<usize> {
-    let (1, Value::Bytes(_)) = wire::fields(message).next()? else { return None };
+    let (1, Value::Bytes(_)) = wire::fields(message).next()? else {
+        return None;
+    };
     let table = TableRef::decode(message).ok()?;
     let index = usize::try_from(table.serialization_id?).ok()?.checked_sub(1)?;
     (names.get(index) == Some(&table.name?)).then_some(index)

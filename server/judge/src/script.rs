@@ -5,6 +5,7 @@
 //! when they run, a name that is not found proves nothing.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bigquill_analysis::schema::CatalogSnapshot;
 use bigquill_analysis::syntax::lexer::{Token, unquote};
@@ -17,7 +18,7 @@ use crate::judge::{Context, Judge};
 use crate::messages::{Function, ParseResumeLocation};
 use crate::references::code;
 use crate::resolved::{Made, MadeFunction};
-use crate::verdict::{Accepted, Reason, RefusalKind, Verdict};
+use crate::verdict::{Accepted, NoVerdict, Refusal, RefusalKind, Verdict};
 
 /// The verdict on each statement, with its bytes in the text.
 pub(crate) fn verdicts(
@@ -26,19 +27,37 @@ pub(crate) fn verdicts(
     snapshot: &CatalogSnapshot,
     context: &Context,
 ) -> Vec<(Range<usize>, Verdict)> {
-    let mut script = Script { judge, snapshot, context, scope: Scope::default(), opaque: None };
+    let mut script = Script {
+        judge,
+        snapshot,
+        context,
+        scope: Arc::default(),
+        opaque: None,
+    };
     let verdict = |statement: Statement| {
         let verdict = script.statement(&text[statement.range.clone()], statement.block);
+        let verdict = moved(verdict, statement.range.start);
         (statement.range, verdict)
     };
     split::statements(text).into_iter().map(verdict).collect()
+}
+
+/// A verdict on a statement, with its place in the text where the statement begins at `start`.
+fn moved(verdict: Verdict, start: usize) -> Verdict {
+    match verdict {
+        Verdict::Refused(refusal) => Verdict::Refused(Refusal {
+            range: refusal.range.start + start..refusal.range.end + start,
+            ..refusal
+        }),
+        other => other,
+    }
 }
 
 struct Script<'a> {
     judge: &'a Judge,
     snapshot: &'a CatalogSnapshot,
     context: &'a Context,
-    scope: Scope,
+    scope: Arc<Scope>,
     /// What came before, if it may have made names that are not known here.
     opaque: Option<&'static str>,
 }
@@ -79,7 +98,10 @@ impl Script<'_> {
         if first("CALL") || first("EXECUTE") {
             self.opaque = Some("CALL or EXECUTE IMMEDIATE");
         }
-        if verdict.accepted().is_some_and(|a| a.statement.starts_with("Alter")) {
+        if verdict
+            .accepted()
+            .is_some_and(|a| a.statement.starts_with("Alter"))
+        {
             self.opaque = Some("ALTER");
         }
         self.remember(effects);
@@ -92,11 +114,15 @@ impl Script<'_> {
             use RefusalKind as K;
             matches!(
                 refusal.kind,
-                K::UnknownTable | K::UnknownName | K::UnknownFunction | K::UnknownField | K::UnknownNameInList
+                K::UnknownTable
+                    | K::UnknownName
+                    | K::UnknownFunction
+                    | K::UnknownField
+                    | K::UnknownNameInList
             )
         });
         match self.opaque {
-            Some(before) if unknown => (Verdict::None(Reason::Script(before)), Effects::default()),
+            Some(before) if unknown => (Verdict::Unknown(NoVerdict::Script(before)), Effects::default()),
             _ => (verdict, effects),
         }
     }
@@ -105,7 +131,7 @@ impl Script<'_> {
     fn control(&mut self, text: &str, name: &'static str) -> Verdict {
         self.opaque = Some(name);
         match self.judge.grammar(text) {
-            Verdict::Accepted(_) => Verdict::None(Reason::Script(name)),
+            Verdict::Accepted(_) => Verdict::Unknown(NoVerdict::Script(name)),
             other => other,
         }
     }
@@ -123,15 +149,25 @@ impl Script<'_> {
             }
             at += 1;
         }
-        let default = tokens.iter().skip(at).position(|t| t.is_word(text, "DEFAULT")).map(|n| at + n);
-        let of = bytes(tokens.get(at..default.unwrap_or(tokens.len())).unwrap_or_default());
+        let default = tokens
+            .iter()
+            .skip(at)
+            .position(|t| t.is_word(text, "DEFAULT"))
+            .map(|n| at + n);
+        let of = bytes(
+            tokens
+                .get(at..default.unwrap_or(tokens.len()))
+                .unwrap_or_default(),
+        );
         let value = default.and_then(|d| bytes(tokens.get(d + 1..).unwrap_or_default()));
         if grammar.accepted().is_none() {
             return grammar;
         }
         let (verdict, effects) = self.probe(text, value, of);
         if let Some(of) = effects.first_type {
-            self.scope.variables.extend(names.into_iter().map(|name| (name, of.clone())));
+            Arc::make_mut(&mut self.scope)
+                .variables
+                .extend(names.into_iter().map(|name| (name, of.clone())));
         } else {
             self.opaque = Some("a variable of unknown type");
         }
@@ -177,12 +213,13 @@ impl Script<'_> {
         let (mut verdict, effects) = self.analyze(&probe);
         if let Verdict::Refused(refusal) = &mut verdict {
             let inside = |at: usize| {
-                pieces.iter().find(|(start, range)| (*start..=start + range.len()).contains(&at))
+                pieces
+                    .iter()
+                    .find(|(start, range)| (*start..=start + range.len()).contains(&at))
             };
             let back = |at: usize| inside(at).map(|(start, range)| range.start + at - start);
             let start = back(refusal.range.start).unwrap_or_default();
             refusal.range = start..back(refusal.range.end).unwrap_or(start).max(start);
-            (refusal.line, refusal.column) = crate::position::line_column(text, start);
         }
         (verdict, effects)
     }
@@ -190,9 +227,11 @@ impl Script<'_> {
     fn remember(&mut self, effects: Effects) {
         match effects.made {
             Some((path, Made::Relation(columns))) if !columns.is_empty() => {
-                self.scope.tables.push((path, columns));
+                Arc::make_mut(&mut self.scope).tables.push((path, columns));
             }
-            Some((path, Made::Function(function))) => self.scope.functions.push(made(path, *function)),
+            Some((path, Made::Function(function))) => Arc::make_mut(&mut self.scope)
+                .functions
+                .push(made(path, *function)),
             _ => {}
         }
     }
@@ -202,7 +241,8 @@ impl Script<'_> {
 fn made(path: Vec<String>, function: MadeFunction) -> Function {
     let fixed = |a: &crate::messages::FunctionArgumentType| a.kind.unwrap_or_default() == number::FIXED;
     let signature = function.signature;
-    let templated = !signature.argument.iter().all(fixed) || !signature.return_type.as_ref().is_some_and(fixed);
+    let templated =
+        !signature.argument.iter().all(fixed) || !signature.return_type.as_ref().is_some_and(fixed);
     let mut message = dialect::function(path, function.aggregate, signature);
     if let (true, Some(body)) = (templated, function.body) {
         // With arguments of ANY TYPE the body is resolved anew for each call.
@@ -225,9 +265,11 @@ fn bytes(tokens: &[Token]) -> Option<Range<usize>> {
 /// An accepted probe under the name of the statement that it stands for.
 fn named(verdict: Verdict, statement: &'static str) -> Verdict {
     match verdict {
-        Verdict::Accepted(accepted) => {
-            Verdict::Accepted(Accepted { statement, columns: Vec::new(), ..accepted })
-        }
+        Verdict::Accepted(accepted) => Verdict::Accepted(Accepted {
+            statement,
+            columns: Vec::new(),
+            ..accepted
+        }),
         other => other,
     }
 }

@@ -59,36 +59,66 @@ const NAMES: &[(&str, i32)] = &[
 
 /// Other names of types that SQL may use, as the catalog needs them told.
 pub(crate) fn aliases() -> impl Iterator<Item = (&'static str, Type)> {
-    let aliases = ["INTEGER", "INT", "SMALLINT", "BIGINT", "TINYINT", "BYTEINT", "BOOLEAN", "DECIMAL", "BIGDECIMAL"];
-    NAMES.iter().filter(move |(name, _)| aliases.contains(name)).map(|(name, kind)| (*name, simple(*kind)))
+    let aliases = [
+        "INTEGER",
+        "INT",
+        "SMALLINT",
+        "BIGINT",
+        "TINYINT",
+        "BYTEINT",
+        "BOOLEAN",
+        "DECIMAL",
+        "BIGDECIMAL",
+    ];
+    NAMES
+        .iter()
+        .filter(move |(name, _)| aliases.contains(name))
+        .map(|(name, kind)| (*name, simple(*kind)))
 }
 
 /// A type that has nothing but its kind.
 fn simple(kind: i32) -> Type {
-    Type { type_kind: Some(kind), ..Type::default() }
+    Type {
+        type_kind: Some(kind),
+        ..Type::default()
+    }
 }
 
 /// The simple type of this name.
 pub(crate) fn named(name: &str) -> Option<Type> {
-    NAMES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, kind)| simple(*kind))
+    NAMES
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, kind)| simple(*kind))
 }
 
 /// An array of this type.
 pub(crate) fn array(element: Type) -> Type {
-    Type { array_type: Some(Box::new(of(element))), ..simple(kind::ARRAY) }
+    Type {
+        array_type: Some(Box::new(of(element))),
+        ..simple(kind::ARRAY)
+    }
 }
 
 /// A struct of these fields.
 pub(crate) fn structure(fields: impl IntoIterator<Item = (String, Type)>) -> Type {
     let field = fields
         .into_iter()
-        .map(|(name, r#type)| StructField { field_name: Some(name), field_type: Some(r#type) })
+        .map(|(name, r#type)| StructField {
+            field_name: Some(name),
+            field_type: Some(r#type),
+        })
         .collect();
-    Type { struct_type: Some(StructType { field }), ..simple(kind::STRUCT) }
+    Type {
+        struct_type: Some(StructType { field }),
+        ..simple(kind::STRUCT)
+    }
 }
 
 fn of(element: Type) -> ElementType {
-    ElementType { element_type: Some(Box::new(element)) }
+    ElementType {
+        element_type: Some(Box::new(element)),
+    }
 }
 
 /// A column's type; none where a part of it is not known.
@@ -96,8 +126,11 @@ pub(crate) fn column(column: &Column) -> Option<Type> {
     let element = match &column.data_type {
         DataType::Struct if column.fields.is_empty() => return None,
         DataType::Struct => {
-            let fields: Option<Vec<_>> =
-                column.fields.iter().map(|f| Some((f.name.clone(), self::column(f)?))).collect();
+            let fields: Option<Vec<_>> = column
+                .fields
+                .iter()
+                .map(|f| Some((f.name.clone(), self::column(f)?)))
+                .collect();
             structure(fields?)
         }
         DataType::Other(text) => parse(text)?,
@@ -112,7 +145,12 @@ pub(crate) fn column(column: &Column) -> Option<Type> {
 /// A type written in SQL: `ARRAY<STRUCT<a INT64, NUMERIC(10, 2)>>`; none where it is no type that BigQuery has.
 pub(crate) fn parse(text: &str) -> Option<Type> {
     let tokens = tokens(text);
-    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0 };
+    let mut parser = Parser {
+        text,
+        tokens: &tokens,
+        at: 0,
+        depth: 0,
+    };
     let parsed = parser.parse()?;
     (parser.at == tokens.len()).then_some(parsed)
 }
@@ -130,13 +168,21 @@ impl Parser<'_> {
         if self.depth > 32 {
             return None;
         }
-        let name = self.tokens.get(self.at).filter(|t| t.kind == TokenKind::Word)?.text(self.text).to_ascii_uppercase();
+        let name = self
+            .tokens
+            .get(self.at)
+            .filter(|t| t.kind == TokenKind::Word)?
+            .text(self.text)
+            .to_ascii_uppercase();
         self.at += 1;
         let parsed = match name.as_str() {
             "ARRAY" => array(self.bracketed(Self::parse)?),
             "RANGE" => {
                 let element = self.bracketed(Self::parse)?;
-                Type { range_type: Some(Box::new(of(element))), ..simple(kind::RANGE) }
+                Type {
+                    range_type: Some(Box::new(of(element))),
+                    ..simple(kind::RANGE)
+                }
             }
             "STRUCT" => structure(self.bracketed(Self::fields)?),
             name => named(name)?,
@@ -150,7 +196,10 @@ impl Parser<'_> {
         let mut fields = Vec::new();
         loop {
             // `name type` or `type`: a name is what another word follows.
-            let named = self.tokens.get(self.at + 1).is_some_and(|t| t.kind == TokenKind::Word);
+            let named = self
+                .tokens
+                .get(self.at + 1)
+                .is_some_and(|t| t.kind == TokenKind::Word);
             let name = if named {
                 let name = unquote(self.tokens.get(self.at)?.text(self.text));
                 self.at += 1;
@@ -183,7 +232,10 @@ impl Parser<'_> {
     }
 
     fn symbol(&mut self, symbol: &str) -> bool {
-        let found = self.tokens.get(self.at).is_some_and(|t| t.is_symbol(self.text, symbol));
+        let found = self
+            .tokens
+            .get(self.at)
+            .is_some_and(|t| t.is_symbol(self.text, symbol));
         self.at += usize::from(found);
         found
     }
@@ -200,7 +252,10 @@ pub(crate) fn sql(r#type: &Type) -> String {
         kind::RANGE => format!("RANGE<{}>", element(&r#type.range_type)),
         kind::STRUCT => {
             let fields = r#type.struct_type.iter().flat_map(|s| &s.field).map(|field| {
-                let of = field.field_type.as_ref().map_or_else(|| "UNKNOWN".to_owned(), sql);
+                let of = field
+                    .field_type
+                    .as_ref()
+                    .map_or_else(|| "UNKNOWN".to_owned(), sql);
                 match field.field_name.as_deref() {
                     None | Some("") => of,
                     Some(name) => format!("{name} {of}"),
@@ -212,7 +267,11 @@ pub(crate) fn sql(r#type: &Type) -> String {
             let name = r#type.enum_type.as_ref().and_then(|e| e.enum_name.as_deref());
             format!("ENUM<{}>", name.unwrap_or_default())
         }
-        kind => NAMES.iter().find(|(_, k)| *k == kind).map_or("UNKNOWN", |(name, _)| name).to_owned(),
+        kind => NAMES
+            .iter()
+            .find(|(_, k)| *k == kind)
+            .map_or("UNKNOWN", |(name, _)| name)
+            .to_owned(),
     }
 }
 
@@ -231,13 +290,27 @@ mod tests {
         ] {
             assert_eq!(parse(text).as_ref().map(sql).as_deref(), Some(text));
         }
-        assert_eq!(parse("numeric(10, 2)").as_ref().map(sql).as_deref(), Some("NUMERIC"));
-        assert_eq!(parse("struct<`a` string(5)>").as_ref().map(sql).as_deref(), Some("STRUCT<a STRING>"));
+        assert_eq!(
+            parse("numeric(10, 2)").as_ref().map(sql).as_deref(),
+            Some("NUMERIC")
+        );
+        assert_eq!(
+            parse("struct<`a` string(5)>").as_ref().map(sql).as_deref(),
+            Some("STRUCT<a STRING>")
+        );
     }
 
     #[test]
     fn what_is_no_type_is_none() {
-        for text in ["", "NOTYPE", "ARRAY", "ARRAY<INT64", "INT64 INT64", "STRUCT<>", "NUMERIC("] {
+        for text in [
+            "",
+            "NOTYPE",
+            "ARRAY",
+            "ARRAY<INT64",
+            "INT64 INT64",
+            "STRUCT<>",
+            "NUMERIC(",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse(&"ARRAY<".repeat(10_000)), None);

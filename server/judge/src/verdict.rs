@@ -1,7 +1,7 @@
 //! The answer type: what GoogleSQL says of one statement.
 //!
 //! A verdict is a value, never an error: where the analyzer cannot be asked or its answer would prove nothing,
-//! the verdict is [`Verdict::None`] with the reason.
+//! the verdict is [`Verdict::Unknown`] with the reason.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,7 +16,7 @@ pub enum Verdict {
     /// It does not hold.
     Refused(Refusal),
     /// Nothing is proved either way.
-    None(Reason),
+    Unknown(NoVerdict),
 }
 
 /// An accepted statement.
@@ -44,15 +44,11 @@ pub struct OutputColumn {
 pub struct Refusal {
     /// What is wrong.
     pub kind: RefusalKind,
-    /// GoogleSQL's words, without the position at their end.
+    /// GoogleSQL's words, without the position and the proposal at their end.
     pub message: String,
-    /// Bytes of the statement at fault: the name, literal or symbol that stands at [`Self::offset`].
+    /// Bytes at fault in the text that was given: the name, path, literal or symbol that GoogleSQL points at.
     pub range: Range<usize>,
-    /// Line in the statement, from 1, as GoogleSQL counts.
-    pub line: usize,
-    /// Column in that line, from 1, in characters; a tab goes on to the next column that is 1 more than a multiple of 8.
-    pub column: usize,
-    /// The name that GoogleSQL proposes instead.
+    /// The name to write instead, where GoogleSQL or the catalog has a near one.
     pub suggestion: Option<String>,
 }
 
@@ -113,7 +109,7 @@ pub enum RefusalKind {
 
 /// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub enum NoVerdict {
     /// The deadline passed.
     Deadline,
     /// The analyzer's memory limit was reached.
@@ -142,7 +138,7 @@ impl Verdict {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Accepted(_) | Self::None(_) => None,
+            Self::Accepted(_) | Self::Unknown(_) => None,
         }
     }
 
@@ -151,7 +147,7 @@ impl Verdict {
     pub fn accepted(&self) -> Option<&Accepted> {
         match self {
             Self::Accepted(accepted) => Some(accepted),
-            Self::Refused(_) | Self::None(_) => None,
+            Self::Refused(_) | Self::Unknown(_) => None,
         }
     }
 }
@@ -196,7 +192,7 @@ impl fmt::Display for RefusalKind {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for NoVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deadline => f.write_str("the analysis took too long"),

@@ -23,7 +23,10 @@ pub(crate) struct Fields<'a> {
 
 /// The fields of the message in these bytes.
 pub(crate) fn fields(message: &[u8]) -> Fields<'_> {
-    Fields { rest: message, sound: true }
+    Fields {
+        rest: message,
+        sound: true,
+    }
 }
 
 /// The first field of this number that is a message or string.

@@ -34,7 +34,11 @@ impl Entry {
         let mut compatibility = DigestHasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut compatibility);
         let compatibility = Sha256Digest(compatibility.0.finalize().into());
-        let name = format!("googlesql-{:.16}-{:.16}", module.to_string(), compatibility.to_string());
+        let name = format!(
+            "googlesql-{:.16}-{:.16}",
+            module.to_string(),
+            compatibility.to_string()
+        );
         Self {
             folder: folder.0.clone(),
             code: folder.0.join(format!("{name}.cwasm")),
@@ -151,7 +155,12 @@ fn private(folder: &Path) -> io::Result<()> {
 #[cfg(unix)]
 fn create_private(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(not(unix))]

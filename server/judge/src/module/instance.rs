@@ -55,7 +55,11 @@ impl Template {
     pub(crate) fn new(engine: &Engine, module: &Module, memory_limit: usize) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(engine);
         wasi::define(&mut linker)?;
-        Ok(Self { engine: engine.clone(), module: linker.instantiate_pre(module)?, memory_limit })
+        Ok(Self {
+            engine: engine.clone(),
+            module: linker.instantiate_pre(module)?,
+            memory_limit,
+        })
     }
 
     /// A fresh instance, initialised within `ticks` of the epoch.
@@ -64,18 +68,33 @@ impl Template {
         store.limiter(|host| host);
         store.set_epoch_deadline(ticks);
         store.epoch_deadline_trap();
-        self.start(&mut store).map_err(|e| failure(&store, &e)).map(|parts| {
-            let (instance, memory, malloc, free) = parts;
-            Instance { store, instance, memory, malloc, free }
-        })
+        self.start(&mut store)
+            .map_err(|e| failure(&store, &e))
+            .map(|parts| {
+                let (instance, memory, malloc, free) = parts;
+                Instance {
+                    store,
+                    instance,
+                    memory,
+                    malloc,
+                    free,
+                }
+            })
     }
 
     fn start(
         &self,
         store: &mut Store<Host>,
-    ) -> wasmtime::Result<(wasmtime::Instance, Memory, TypedFunc<i32, i32>, TypedFunc<i32, ()>)> {
+    ) -> wasmtime::Result<(
+        wasmtime::Instance,
+        Memory,
+        TypedFunc<i32, i32>,
+        TypedFunc<i32, ()>,
+    )> {
         let instance = self.module.instantiate(&mut *store)?;
-        instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call(&mut *store, ())?;
+        instance
+            .get_typed_func::<(), ()>(&mut *store, "_initialize")?
+            .call(&mut *store, ())?;
         let memory = instance
             .get_memory(&mut *store, "memory")
             .ok_or_else(|| wasmtime::Error::msg("the module exports no memory"))?;
@@ -103,11 +122,14 @@ impl Instance {
 
     fn exchange(&mut self, method: &str, request: &[u8]) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
         let name = format!("ZetaSqlLocalService_{method}");
-        let function = self.instance.get_typed_func::<(i32, i32, i32), i32>(&mut self.store, &name)?;
+        let function = self
+            .instance
+            .get_typed_func::<(i32, i32, i32), i32>(&mut self.store, &name)?;
         let length = i32::try_from(request.len())?;
         let input = self.allocate(request.len().max(1))?;
         let output_length = self.allocate(4)?;
-        self.memory.write(&mut self.store, input as u32 as usize, request)?;
+        self.memory
+            .write(&mut self.store, input as u32 as usize, request)?;
         let output = function.call(&mut self.store, (input, length, output_length))?;
         let answer = if output == 0 {
             Err(CallError::Refused(self.last_error()?))
@@ -133,8 +155,12 @@ impl Instance {
     }
 
     fn last_error(&mut self) -> wasmtime::Result<String> {
-        let text = self.instance.get_typed_func::<(), i32>(&mut self.store, "wasm_get_last_error")?;
-        let size = self.instance.get_typed_func::<(), i32>(&mut self.store, "wasm_get_last_error_size")?;
+        let text = self
+            .instance
+            .get_typed_func::<(), i32>(&mut self.store, "wasm_get_last_error")?;
+        let size = self
+            .instance
+            .get_typed_func::<(), i32>(&mut self.store, "wasm_get_last_error_size")?;
         let at = text.call(&mut self.store, ())?;
         let length = size.call(&mut self.store, ())?;
         let bytes = self.bytes(at, length as u32)?;
@@ -143,13 +169,18 @@ impl Instance {
 
     fn read_u32(&mut self, at: i32) -> wasmtime::Result<u32> {
         let bytes = self.bytes(at, 4)?;
-        Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte)))
+        Ok(bytes
+            .iter()
+            .rev()
+            .fold(0, |value, byte| value << 8 | u32::from(*byte)))
     }
 
     fn bytes(&self, at: i32, length: u32) -> wasmtime::Result<Vec<u8>> {
         let start = at as u32 as usize;
         let bytes = self.memory.data(&self.store).get(start..start + length as usize);
-        bytes.map(<[u8]>::to_vec).ok_or_else(|| wasmtime::Error::msg("the module answered outside its memory"))
+        bytes
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| wasmtime::Error::msg("the module answered outside its memory"))
     }
 }
 

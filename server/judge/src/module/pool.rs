@@ -9,10 +9,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{Engine, Module};
+use wasmtime::Engine;
 
+use super::CompiledModule;
 use super::instance::{CallError, Instance, TICK, Template};
-use crate::JudgeError;
+use crate::error::JudgeError;
 
 /// Native stack of a worker: the module's own limit and room for the host's frames.
 const WORKER_STACK: usize = 12 << 20;
@@ -75,15 +76,19 @@ struct Answer {
 
 impl<S: Default + Send + 'static> Pool<S> {
     /// A pool of this module's instances; none is made yet.
-    pub(crate) fn new(engine: &Engine, module: &Module, limits: Limits) -> Result<Self, JudgeError> {
-        let template = Template::new(engine, module, limits.memory).map_err(JudgeError::compile)?;
+    pub(crate) fn new(module: &CompiledModule, limits: Limits) -> Result<Self, JudgeError> {
+        let template =
+            Template::new(&module.engine, &module.module, limits.memory).map_err(JudgeError::compile)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 template,
                 limits,
-                state: Mutex::new(State { idle: Vec::new(), live: 0 }),
+                state: Mutex::new(State {
+                    idle: Vec::new(),
+                    live: 0,
+                }),
                 returned: Condvar::new(),
-                clock: Clock::new(engine.clone())?,
+                clock: Clock::new(module.engine.clone())?,
             }),
         })
     }
@@ -93,17 +98,29 @@ impl<S: Default + Send + 'static> Pool<S> {
         let mut state = lock(&self.shared.state);
         loop {
             if let Some(worker) = state.idle.pop() {
-                return Ok(Lease { shared: Arc::clone(&self.shared), worker: Some(worker), retired: false });
+                return Ok(Lease {
+                    shared: Arc::clone(&self.shared),
+                    worker: Some(worker),
+                    retired: false,
+                });
             }
             if state.live < self.shared.limits.instances {
                 state.live += 1;
                 drop(state);
                 // From here the lease's drop gives the place back, should starting fail.
-                let mut lease = Lease { shared: Arc::clone(&self.shared), worker: None, retired: false };
+                let mut lease = Lease {
+                    shared: Arc::clone(&self.shared),
+                    worker: None,
+                    retired: false,
+                };
                 lease.worker = Some(start(&self.shared)?);
                 return Ok(lease);
             }
-            state = self.shared.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .shared
+                .returned
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -124,11 +141,18 @@ impl<S> Lease<S> {
         let lost = || CallError::Trap("the analyzer is no longer there".to_owned());
         let worker = self.worker.as_ref().ok_or_else(lost)?;
         let _running = self.shared.clock.run();
-        let sent = worker.jobs.send(Job { method, request, ticks: ticks(deadline) });
+        let sent = worker.jobs.send(Job {
+            method,
+            request,
+            ticks: ticks(deadline),
+        });
         let answer = sent.ok().and_then(|()| worker.answers.recv().ok());
         let usable = answer.as_ref().is_some_and(|a| {
             self.retired |= a.memory > self.shared.limits.memory_kept;
-            a.outcome.as_ref().err().is_none_or(CallError::leaves_instance_usable)
+            a.outcome
+                .as_ref()
+                .err()
+                .is_none_or(CallError::leaves_instance_usable)
         });
         if !usable {
             self.worker = None;
@@ -184,15 +208,25 @@ fn start<S: Default + Send + 'static>(shared: &Arc<Shared<S>>) -> Result<Worker<
     started
         .recv()
         .unwrap_or_else(|_| Err(CallError::Trap("the analyzer did not start".to_owned())))?;
-    Ok(Worker { jobs, answers, state: S::default() })
+    Ok(Worker {
+        jobs,
+        answers,
+        state: S::default(),
+    })
 }
 
 /// Answers jobs until the pool lets the worker go or the instance is lost.
 fn work(mut instance: Instance, jobs: &Receiver<Job>, answers: &Sender<Answer>) {
     for job in jobs {
         let outcome = instance.call(job.method, &job.request, job.ticks);
-        let lost = outcome.as_ref().err().is_some_and(|e| !e.leaves_instance_usable());
-        let answer = Answer { outcome, memory: instance.memory_size() };
+        let lost = outcome
+            .as_ref()
+            .err()
+            .is_some_and(|e| !e.leaves_instance_usable());
+        let answer = Answer {
+            outcome,
+            memory: instance.memory_size(),
+        };
         if answers.send(answer).is_err() || lost {
             return;
         }
@@ -220,7 +254,10 @@ struct RunningCall(Arc<ClockState>);
 impl Clock {
     fn new(engine: Engine) -> Result<Self, JudgeError> {
         let shared = Arc::new(ClockState {
-            running: Mutex::new(Running { calls: 0, closed: false }),
+            running: Mutex::new(Running {
+                calls: 0,
+                closed: false,
+            }),
             changed: Condvar::new(),
         });
         let state = Arc::clone(&shared);
@@ -259,7 +296,10 @@ fn tick(state: &ClockState, engine: &Engine) {
     let mut running = lock(&state.running);
     while !running.closed {
         running = if running.calls == 0 {
-            state.changed.wait(running).unwrap_or_else(PoisonError::into_inner)
+            state
+                .changed
+                .wait(running)
+                .unwrap_or_else(PoisonError::into_inner)
         } else {
             let waited = state.changed.wait_timeout(running, TICK);
             let (running, waited) = waited.unwrap_or_else(PoisonError::into_inner);

@@ -224,7 +224,10 @@ fn fd_seek(mut caller: Caller<'_, Host>, fd: i32, delta: i64, whence: i32, at: i
         2 => file.data.len() as i64,
         _ => return Ok(errno::INVAL),
     };
-    let Some(to) = base.checked_add(delta).filter(|&o| (0..=file.data.len() as i64).contains(&o)) else {
+    let Some(to) = base
+        .checked_add(delta)
+        .filter(|&o| (0..=file.data.len() as i64).contains(&o))
+    else {
         return Ok(errno::INVAL);
     };
     file.offset = to as usize;
@@ -237,7 +240,10 @@ fn fd_write(mut caller: Caller<'_, Host>, fd: i32, vecs: i32, count: i32, writte
     if !(1..=2).contains(&fd) {
         return Ok(errno::BADF);
     }
-    let total: u32 = vectors(&mut caller, vecs, count)?.iter().map(|v| v.1).fold(0, u32::wrapping_add);
+    let total: u32 = vectors(&mut caller, vecs, count)?
+        .iter()
+        .map(|v| v.1)
+        .fold(0, u32::wrapping_add);
     write(&mut caller, written, &total.to_le_bytes())?;
     Ok(errno::SUCCESS)
 }
@@ -324,12 +330,22 @@ fn path_open(
 }
 
 /// Reports every subscription as come: nothing in the module waits for anything real, and a sleep is no help to it.
-fn poll_oneoff(mut caller: Caller<'_, Host>, subscriptions: i32, events: i32, count: i32, at: i32) -> Result<i32> {
+fn poll_oneoff(
+    mut caller: Caller<'_, Host>,
+    subscriptions: i32,
+    events: i32,
+    count: i32,
+    at: i32,
+) -> Result<i32> {
     let count = count.clamp(0, 64);
     for i in 0..count {
         // subscription: userdata u64, then the tag u8 at 8, 48 bytes; event: userdata u64, errno u16, type u8 at 10, 32 bytes.
         let mut subscription = [0; 16];
-        memory(&mut caller)?.read(&caller, (subscriptions + 48 * i) as u32 as usize, &mut subscription)?;
+        memory(&mut caller)?.read(
+            &caller,
+            (subscriptions + 48 * i) as u32 as usize,
+            &mut subscription,
+        )?;
         let mut event = [0; 32];
         event[..8].copy_from_slice(&subscription[..8]);
         event[10] = subscription[8];

@@ -1,6 +1,6 @@
 //! Measures the judge against the corpora of SQL with stored verdicts.
 //!
-//! `cargo run --release -p bigquill-judge --example corpora -- CORPORA MODULE CACHE [analyze|parse]…`
+//! `cargo run --release -p bigquill-judge --example judge_corpora -- CORPORA MODULE CACHE [analyze|parse]…`
 //!
 //! `CORPORA` is a folder with `analyze.jsonl.gz`, `analyze-catalogs/` and `parse-*.jsonl.gz`; `MODULE` the
 //! `zetasql.wasm` of PyPI's zetasql 0.1.5; `CACHE` the folder for its compiled form. Prints each statement whose
@@ -18,32 +18,34 @@ use bigquill_analysis::schema::{
     TableReference, TableSchema,
 };
 use bigquill_judge::{
-    CacheFolder, Context, Judge, JudgeOptions, ModuleSource, Refusal, RefusalKind, Sha256Digest, Verdict,
+    CacheFolder, Context, Judge, JudgeOptions, ModuleSource, Refusal, RefusalKind, Verdict,
 };
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
 type Error = Box<dyn std::error::Error>;
 
-/// SHA-256 of `zetasql/wasi/zetasql.wasm` in PyPI's zetasql 0.1.5.
-const MODULE_SHA256: &str = "00135b44fe391fa8d56f6804dca013bc681e45d607561a638b81c98a08744bcb";
-
 fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [corpora, module, cache, parts @ ..] = arguments.as_slice() else {
-        return Err("usage: corpora CORPORA MODULE CACHE [analyze|parse]…".into());
+        return Err("usage: judge_corpora CORPORA MODULE CACHE [analyze|parse]…".into());
     };
     let corpora = Path::new(corpora);
-    let source = ModuleSource {
-        path: module.into(),
-        sha256: Sha256Digest::from_hex(MODULE_SHA256).ok_or("a digest has 64 digits")?,
-    };
+    let source = ModuleSource::pinned(module);
     let mut out = std::io::stdout().lock();
     let started = Instant::now();
-    let judge = Judge::open(&source, &CacheFolder(cache.into()), JudgeOptions::default())?;
+    let options = JudgeOptions {
+        remembered: 0,
+        ..JudgeOptions::default()
+    };
+    let judge = Judge::open(&source, &CacheFolder(cache.into()), options, &|_| {})?;
     let opened = started.elapsed();
     let first = judge.verdict("SELECT 1", &CatalogSnapshot::default(), &Context::default());
-    writeln!(out, "opened in {opened:.0?}, first verdict after {:.0?}: {first:?}", started.elapsed())?;
+    writeln!(
+        out,
+        "opened in {opened:.0?}, first verdict after {:.0?}: {first:?}",
+        started.elapsed()
+    )?;
     let wants = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
     if wants("analyze") {
         analyze(&judge, corpora, &mut out)?;
@@ -81,7 +83,11 @@ fn analyze(judge: &Judge, corpora: &Path, out: &mut dyn Write) -> Result<(), Err
         };
         *counts.entry(class).or_default() += 1;
     }
-    writeln!(out, "analyze: {counts:?}; a statement takes {}", percentiles(&mut times))?;
+    writeln!(
+        out,
+        "analyze: {counts:?}; a statement takes {}",
+        percentiles(&mut times)
+    )?;
     Ok(())
 }
 
@@ -89,46 +95,72 @@ fn analyze(judge: &Judge, corpora: &Path, out: &mut dyn Write) -> Result<(), Err
 type Difference = (&'static str, String);
 
 fn compare(row: &Value, sql: &str, verdicts: &[(Range<usize>, Verdict)]) -> Result<(), Difference> {
-    let refused = verdicts.iter().find_map(|(range, v)| Some((range.start, v.refusal()?)));
+    let refused = verdicts.iter().find_map(|(_, v)| v.refusal());
     let valid = row["valid"].as_bool().unwrap_or_default();
     match refused {
-        None if !verdicts.iter().any(|(_, v)| v.accepted().is_some()) || unjudged(verdicts) => {
-            Err(("no verdict", format!("{:?}", verdicts.iter().map(|(_, v)| v).collect::<Vec<_>>())))
-        }
+        None if !verdicts.iter().any(|(_, v)| v.accepted().is_some()) || unjudged(verdicts) => Err((
+            "no verdict",
+            format!("{:?}", verdicts.iter().map(|(_, v)| v).collect::<Vec<_>>()),
+        )),
         None if !valid => Err(("accepted wrongly", format!("stored: {}", row["error"]))),
         None => compare_columns(row, verdicts),
-        Some((_, refusal)) if valid => Err(("refused wrongly", format!("{}: {}", refusal.kind, refusal.message))),
-        Some((base, refusal)) => compare_error(&row["error"], sql, base, refusal),
+        Some(refusal) if valid => Err((
+            "refused wrongly",
+            format!("{}: {}", refusal.kind, refusal.message),
+        )),
+        Some(refusal) => compare_error(&row["error"], sql, refusal),
     }
 }
 
 fn unjudged(verdicts: &[(Range<usize>, Verdict)]) -> bool {
-    verdicts.last().is_some_and(|(_, v)| matches!(v, Verdict::None(_)))
+    verdicts
+        .last()
+        .is_some_and(|(_, v)| matches!(v, Verdict::Unknown(_)))
 }
 
 fn compare_columns(row: &Value, verdicts: &[(Range<usize>, Verdict)]) -> Result<(), Difference> {
     let stored: Vec<(Option<&str>, &str)> = row["columns"]
         .as_array()
-        .map(|columns| columns.iter().map(|c| (c["name"].as_str(), text(c, "type"))).collect())
+        .map(|columns| {
+            columns
+                .iter()
+                .map(|c| (c["name"].as_str(), text(c, "type")))
+                .collect()
+        })
         .unwrap_or_default();
     let accepted = verdicts.iter().rev().find_map(|(_, v)| v.accepted());
     let found: Vec<(Option<&str>, &str)> = accepted
-        .map(|a| a.columns.iter().map(|c| (c.name.as_deref(), c.sql_type.as_str())).collect())
+        .map(|a| {
+            a.columns
+                .iter()
+                .map(|c| (c.name.as_deref(), c.sql_type.as_str()))
+                .collect()
+        })
         .unwrap_or_default();
     let statement = accepted.map_or("", |a| a.statement);
     if stored != found {
-        return Err(("other columns", format!("{statement} stored {stored:?}, found {found:?}")));
+        return Err((
+            "other columns",
+            format!("{statement} stored {stored:?}, found {found:?}"),
+        ));
     }
     let same = row["statement"].as_str().is_none_or(|stored| stored == statement);
-    if same { Ok(()) } else { Err(("other statement", format!("{} is {statement}", row["statement"]))) }
+    if same {
+        Ok(())
+    } else {
+        Err(("other statement", format!("{} is {statement}", row["statement"])))
+    }
 }
 
-fn compare_error(stored: &Value, sql: &str, base: usize, refusal: &Refusal) -> Result<(), Difference> {
+fn compare_error(stored: &Value, sql: &str, refusal: &Refusal) -> Result<(), Difference> {
     let kind = refusal.kind.as_str().replace('-', "_");
-    let offset = sql[..base + refusal.range.start].chars().count();
+    let offset = sql[..refusal.range.start].chars().count();
     let at = stored["offset"].as_u64().and_then(|o| usize::try_from(o).ok());
     if stored["kind"] != kind.as_str() {
-        return Err(("other kind", format!("{kind} at {offset}, stored {stored}: {}", refusal.message)));
+        return Err((
+            "other kind",
+            format!("{kind} at {offset}, stored {stored}: {}", refusal.message),
+        ));
     }
     if at != Some(offset) {
         return Err(("other place", format!("{kind} at {offset}, stored {stored}")));
@@ -139,7 +171,10 @@ fn compare_error(stored: &Value, sql: &str, base: usize, refusal: &Refusal) -> R
 fn parse(judge: &Judge, corpora: &Path, out: &mut dyn Write) -> Result<(), Error> {
     let mut files: Vec<_> = fs::read_dir(corpora)?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("parse-")))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with("parse-"))
+        })
         .collect();
     files.sort();
     let mut all = [0_usize; 4];
@@ -155,23 +190,39 @@ fn parse(judge: &Judge, corpora: &Path, out: &mut dyn Write) -> Result<(), Error
             let differs = match verdict {
                 Verdict::Accepted(_) => !stored,
                 Verdict::Refused(_) => stored,
-                Verdict::None(_) => true,
+                Verdict::Unknown(_) => true,
             };
             counts[0] += usize::from(stored);
             counts[1] += usize::from(stored && differs);
             counts[2] += usize::from(!stored);
             counts[3] += usize::from(!stored && differs);
             if differs {
-                writeln!(out, "{}: stored {stored}, found {}", text(&row, "id"), short(&verdict))?;
+                writeln!(
+                    out,
+                    "{}: stored {stored}, found {}",
+                    text(&row, "id"),
+                    short(&verdict)
+                )?;
             }
         }
-        let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        writeln!(out, "{name}: {} valid, {} of them not accepted; {} invalid, {} of them not refused", counts[0], counts[1], counts[2], counts[3])?;
+        let name = file
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "{name}: {} valid, {} of them not accepted; {} invalid, {} of them not refused",
+            counts[0], counts[1], counts[2], counts[3]
+        )?;
         for (sum, count) in all.iter_mut().zip(counts) {
             *sum += count;
         }
     }
-    writeln!(out, "parse: {all:?} (valid, not accepted, invalid, not refused); {}", percentiles(&mut times))?;
+    writeln!(
+        out,
+        "parse: {all:?} (valid, not accepted, invalid, not refused); {}",
+        percentiles(&mut times)
+    )?;
     Ok(())
 }
 
@@ -180,7 +231,7 @@ fn short(verdict: &Verdict) -> String {
         Verdict::Accepted(_) => "accepted".to_owned(),
         Verdict::Refused(r) if r.kind == RefusalKind::Syntax => r.message.clone(),
         Verdict::Refused(r) => format!("{}: {}", r.kind, r.message),
-        Verdict::None(reason) => format!("no verdict: {reason}"),
+        Verdict::Unknown(reason) => format!("no verdict: {reason}"),
     }
 }
 
@@ -199,7 +250,11 @@ fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
 
 fn snapshot(catalog: &Value) -> CatalogSnapshot {
     let default = catalog["defaultProject"].as_str().map(str::to_owned);
-    CatalogSnapshot::new(default, items(catalog, "tables").map(table), items(catalog, "routines").map(routine))
+    CatalogSnapshot::new(
+        default,
+        items(catalog, "tables").map(table),
+        items(catalog, "routines").map(routine),
+    )
 }
 
 fn reference(value: &Value, name: &str) -> TableReference {
@@ -252,7 +307,11 @@ fn routine(value: &Value) -> Routine {
     let aggregate = value["aggregate"].as_bool().unwrap_or_default();
     Routine {
         reference: reference(value, "routine"),
-        kind: if aggregate { RoutineKind::Aggregate } else { RoutineKind::Scalar },
+        kind: if aggregate {
+            RoutineKind::Aggregate
+        } else {
+            RoutineKind::Scalar
+        },
         description: String::new(),
         arguments: items(value, "arguments").map(argument).collect(),
         return_type: value.get("returns").map(|r| column(r).sql_type()),
@@ -262,12 +321,28 @@ fn routine(value: &Value) -> Routine {
 
 fn percentiles(times: &mut [Duration]) -> String {
     times.sort_unstable();
-    let at = |share: usize| times.get((times.len().saturating_sub(1)) * share / 100).copied().unwrap_or_default();
-    format!("{:.1?} in the middle, {:.1?} at the 99th percentile, {:.1?} at most", at(50), at(99), at(100))
+    let at = |share: usize| {
+        times
+            .get((times.len().saturating_sub(1)) * share / 100)
+            .copied()
+            .unwrap_or_default()
+    };
+    format!(
+        "{:.1?} in the middle, {:.1?} at the 99th percentile, {:.1?} at most",
+        at(50),
+        at(99),
+        at(100)
+    )
 }
 
 fn resident() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = |name: &str| status.lines().find(|l| l.starts_with(name)).unwrap_or("not known here").to_owned();
+    let line = |name: &str| {
+        status
+            .lines()
+            .find(|l| l.starts_with(name))
+            .unwrap_or("not known here")
+            .to_owned()
+    };
     format!("{}; {}", line("VmRSS"), line("RssAnon"))
 }
