@@ -11,7 +11,7 @@ use prost::Message;
 use crate::analyze::{Effects, Session, Statement};
 use crate::catalog::Scope;
 use crate::error::JudgeError;
-use crate::memo::Memo;
+use crate::memo::{GrammarMemo, Memo};
 use crate::messages::ParseRequest;
 use crate::module::instance::CallError;
 use crate::module::pool::{Limits, Pool};
@@ -83,6 +83,7 @@ pub struct Judge {
 struct Shared {
     pool: Pool<Session>,
     memo: Memo,
+    grammar: GrammarMemo,
     options: JudgeOptions,
 }
 
@@ -107,8 +108,14 @@ impl Judge {
         };
         let pool = Pool::new(module, limits)?;
         let memo = Memo::new(options.remembered);
+        let grammar = GrammarMemo::new(options.remembered);
         Ok(Self {
-            shared: Arc::new(Shared { pool, memo, options }),
+            shared: Arc::new(Shared {
+                pool,
+                memo,
+                grammar,
+                options,
+            }),
         })
     }
 
@@ -163,16 +170,46 @@ impl Judge {
         snapshot: &CatalogSnapshot,
         context: &Context,
     ) -> Vec<(Range<usize>, Verdict)> {
-        script::verdicts(self, text, snapshot, context)
+        self.script_while(text, snapshot, context, &|| true)
+    }
+
+    /// As [`Self::script`], but no new statement is analyzed once `go_on` says no: those that are not remembered are
+    /// [`NoVerdict::Stopped`].
+    #[must_use]
+    pub fn script_while(
+        &self,
+        text: &str,
+        snapshot: &CatalogSnapshot,
+        context: &Context,
+        go_on: &dyn Fn() -> bool,
+    ) -> Vec<(Range<usize>, Verdict)> {
+        script::verdicts(self, text, snapshot, context, go_on)
     }
 
     /// Whether GoogleSQL's grammar takes the text, as a script of one or more statements; schemas play no part.
     #[must_use]
     pub fn grammar(&self, text: &str) -> Verdict {
+        self.grammar_while(text, &|| true)
+    }
+
+    /// As [`Self::grammar`], unless `go_on` says no and the text is not remembered.
+    pub(crate) fn grammar_while(&self, text: &str, go_on: &dyn Fn() -> bool) -> Verdict {
         let tokens = code(text);
         if let Some(reason) = self.unfit(text, &tokens) {
             return Verdict::Unknown(reason);
         }
+        if let Some(known) = self.shared.grammar.recall(text) {
+            return known;
+        }
+        if !go_on() {
+            return Verdict::Unknown(NoVerdict::Stopped);
+        }
+        let verdict = self.parse(text, &tokens);
+        self.shared.grammar.keep(text, &verdict);
+        verdict
+    }
+
+    fn parse(&self, text: &str, tokens: &[Token]) -> Verdict {
         let request = ParseRequest {
             sql_statement: Some(text.to_owned()),
             options: Some(dialect::language()),
@@ -187,7 +224,7 @@ impl Judge {
                 statement: "Script",
                 ..Accepted::default()
             }),
-            Err(CallError::Refused(error)) => match refusal::refusal(text, &tokens, &error) {
+            Err(CallError::Refused(error)) => match refusal::refusal(text, tokens, &error) {
                 Ok(refusal) => Verdict::Refused(refusal),
                 Err(reason) => Verdict::Unknown(reason),
             },
@@ -202,6 +239,7 @@ impl Judge {
         snapshot: &CatalogSnapshot,
         context: &Context,
         scope: &Arc<Scope>,
+        go_on: &dyn Fn() -> bool,
     ) -> (Verdict, Effects) {
         let tokens = code(text);
         if let Some(reason) = self.unfit(text, &tokens) {
@@ -218,6 +256,9 @@ impl Judge {
         };
         if let Some(known) = self.shared.memo.recall(&statement) {
             return known;
+        }
+        if !go_on() {
+            return (Verdict::Unknown(NoVerdict::Stopped), Effects::default());
         }
         let answer = match self.shared.pool.checkout() {
             Ok(mut lease) => analyze::analyze(&mut lease, &statement, self.shared.options.deadline),

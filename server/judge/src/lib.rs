@@ -12,6 +12,7 @@ mod analyze;
 mod catalog;
 mod dialect;
 mod error;
+mod findings;
 mod information_schema;
 mod judge;
 mod memo;
@@ -27,6 +28,7 @@ mod verdict;
 mod wire;
 
 pub use error::JudgeError;
+pub use findings::{Disagreement, Merged, merge};
 pub use judge::{Context, Judge, JudgeOptions, Unlisted};
 pub use module::{
     CacheFolder, CompiledModule, MODULE_FILE, MODULE_LENGTH, MODULE_SHA256, ModuleSource, Phase, Sha256Digest,

@@ -66,11 +66,7 @@ impl Memo {
 
     /// Keeps what was found, unless another try may bring another answer.
     pub(crate) fn keep(&self, statement: &Statement<'_>, (verdict, effects): &(Verdict, Effects)) {
-        let lasting = !matches!(
-            verdict,
-            Verdict::Unknown(NoVerdict::Deadline | NoVerdict::Memory | NoVerdict::Analyzer(_))
-        );
-        if self.capacity == 0 || !lasting || statement.text.len() > MAX_TEXT {
+        if self.capacity == 0 || !lasts(verdict) || statement.text.len() > MAX_TEXT {
             return;
         }
         let mut entries = self.entries();
@@ -113,6 +109,48 @@ impl Entry {
             && self.references == *statement.references
             && self.snapshot.is_none_or(|id| id == statement.snapshot.id())
     }
+}
+
+/// What the grammar says of a text, remembered; it hangs on nothing but the text.
+pub(crate) struct GrammarMemo {
+    capacity: usize,
+    entries: Mutex<HashMap<Box<str>, Verdict>>,
+}
+
+impl GrammarMemo {
+    /// A memory of this many verdicts.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            entries: Mutex::default(),
+        }
+    }
+
+    /// What was found for this text before.
+    pub(crate) fn recall(&self, text: &str) -> Option<Verdict> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(text).cloned()
+    }
+
+    /// Keeps what was found; a full memory begins anew.
+    pub(crate) fn keep(&self, text: &str, verdict: &Verdict) {
+        if self.capacity == 0 || text.len() > MAX_TEXT || !lasts(verdict) {
+            return;
+        }
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= self.capacity {
+            entries.clear();
+        }
+        entries.insert(text.into(), verdict.clone());
+    }
+}
+
+/// Whether another try would bring the same answer.
+fn lasts(verdict: &Verdict) -> bool {
+    !matches!(
+        verdict,
+        Verdict::Unknown(NoVerdict::Deadline | NoVerdict::Memory | NoVerdict::Analyzer(_))
+    )
 }
 
 /// Whether the verdict speaks of a name that is not among what was found in the catalog.

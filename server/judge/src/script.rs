@@ -26,11 +26,13 @@ pub(crate) fn verdicts(
     text: &str,
     snapshot: &CatalogSnapshot,
     context: &Context,
+    go_on: &dyn Fn() -> bool,
 ) -> Vec<(Range<usize>, Verdict)> {
     let mut script = Script {
         judge,
         snapshot,
         context,
+        go_on,
         scope: Arc::default(),
         opaque: None,
     };
@@ -57,6 +59,8 @@ struct Script<'a> {
     judge: &'a Judge,
     snapshot: &'a CatalogSnapshot,
     context: &'a Context,
+    /// Whether more statements may be analyzed.
+    go_on: &'a dyn Fn() -> bool,
     scope: Arc<Scope>,
     /// What came before, if it may have made names that are not known here.
     opaque: Option<&'static str>,
@@ -104,12 +108,16 @@ impl Script<'_> {
         {
             self.opaque = Some("ALTER");
         }
+        let query = ["SELECT", "WITH", "FROM"].iter().any(|keyword| first(keyword));
+        if verdict == Verdict::Unknown(NoVerdict::Stopped) && !query {
+            self.opaque = Some("a statement that is not analyzed yet");
+        }
         self.remember(effects);
         verdict
     }
 
     fn analyze(&self, text: &str) -> (Verdict, Effects) {
-        let (verdict, effects) = self.judge.analyze(text, self.snapshot, self.context, &self.scope);
+        let (verdict, effects) = self.judge.analyze(text, self.snapshot, self.context, &self.scope, self.go_on);
         let unknown = verdict.refusal().is_some_and(|refusal| {
             use RefusalKind as K;
             matches!(
@@ -130,7 +138,7 @@ impl Script<'_> {
     /// Control flow: refused where the grammar refuses it, else no verdict.
     fn control(&mut self, text: &str, name: &'static str) -> Verdict {
         self.opaque = Some(name);
-        match self.judge.grammar(text) {
+        match self.judge.grammar_while(text, self.go_on) {
             Verdict::Accepted(_) => Verdict::Unknown(NoVerdict::Script(name)),
             other => other,
         }
@@ -138,7 +146,7 @@ impl Script<'_> {
 
     /// `DECLARE name[, …] [type] [DEFAULT expression]`.
     fn declare(&mut self, text: &str, tokens: &[Token]) -> Verdict {
-        let grammar = self.judge.grammar(text);
+        let grammar = self.judge.grammar_while(text, self.go_on);
         let mut names = Vec::new();
         let mut at = 1;
         while let Some(name) = tokens.get(at).filter(|t| t.is_name()) {
@@ -176,7 +184,7 @@ impl Script<'_> {
 
     /// `SET name = expression`, `SET (a, b) = expression`.
     fn set(&mut self, text: &str, tokens: &[Token]) -> Verdict {
-        let grammar = self.judge.grammar(text);
+        let grammar = self.judge.grammar_while(text, self.go_on);
         let equals = tokens.iter().position(|t| t.is_symbol(text, "="));
         match equals.and_then(|at| bytes(&tokens[at + 1..])) {
             Some(value) if grammar.accepted().is_some() => {

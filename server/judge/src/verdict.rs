@@ -110,6 +110,8 @@ pub enum RefusalKind {
 /// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoVerdict {
+    /// Whoever asked did not want to wait any longer.
+    Stopped,
     /// The deadline passed.
     Deadline,
     /// The analyzer's memory limit was reached.
@@ -195,6 +197,7 @@ impl fmt::Display for RefusalKind {
 impl fmt::Display for NoVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Stopped => f.write_str("it was not analyzed yet"),
             Self::Deadline => f.write_str("the analysis took too long"),
             Self::Memory => f.write_str("the analysis needs more memory than it may have"),
             Self::Nesting => f.write_str("the statement is nested too deeply"),
