@@ -7,7 +7,7 @@ use bigquill_judge::{
 use bigquill_model::store::{JUDGE_MODULE, ModelStore, StoreError};
 
 /// The folder of compiled modules, beside the models.
-const CACHE: &str = "judge";
+const CACHE: &str = "googlesql";
 
 /// Why there is no judge.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@ mod features;
 mod findings;
 mod generate;
 mod inline;
+mod judge;
 mod protocol;
 mod settings;
 mod support;

@@ -2,4 +2,5 @@
 
 pub mod client;
 pub mod generator;
+pub mod judge;
 pub mod workspace;

@@ -72,7 +72,19 @@ impl Workspace {
         client
     }
 
-    /// The same with a gated generator.
+    /// A client of a server with GoogleSQL and a gated generator.
+    pub async fn judged_client(&self, capabilities: Value) -> (Client, Gate) {
+        let (generator, gate) = gated();
+        let options = ServerOptions {
+            judge: JudgeSource::Given(crate::judge::judge()),
+            ..options(Arc::new(Ready(generator)))
+        };
+        let mut client = Client::in_memory(options);
+        client.initialize(self.initialize_params(capabilities)).await;
+        (client, gate)
+    }
+
+    /// A client of a server with a gated generator and without GoogleSQL.
     pub async fn gated_client(&self, capabilities: Value) -> (Client, Gate) {
         let (generator, gate) = gated();
         (self.client(Arc::new(Ready(generator)), capabilities).await, gate)
