@@ -81,7 +81,10 @@ fn files() -> Result<(ModuleSource, CacheFolder), OpenError> {
         StoreError::NotFetched { .. } => OpenError::Missing,
         other => OpenError::Store(other),
     })?;
-    Ok((ModuleSource::pinned(path), CacheFolder(store.folder().join(CACHE))))
+    Ok((
+        ModuleSource::pinned(path),
+        CacheFolder(store.folder().join(CACHE)),
+    ))
 }
 
 #[cfg(test)]

@@ -296,11 +296,7 @@ struct Candidate {
 
 impl Candidate {
     /// Judges an answer away from the threads that serve messages.
-    async fn judged(
-        written: String,
-        repairs: Vec<Repair>,
-        request: &Request,
-    ) -> Result<Self, GenerateError> {
+    async fn judged(written: String, repairs: Vec<Repair>, request: &Request) -> Result<Self, GenerateError> {
         let (snapshot, googlesql) = (Arc::clone(&request.snapshot), request.judge.clone());
         let work = move || Self::new(written, repairs, &snapshot, googlesql.as_ref());
         tokio::task::spawn_blocking(work)
@@ -315,8 +311,7 @@ impl Candidate {
         googlesql: Option<&Judge>,
     ) -> Self {
         let judgement = judge(&written, snapshot, googlesql);
-        let (sql, judgement, titles) =
-            repair::nearest_names(written.clone(), judgement, snapshot, googlesql);
+        let (sql, judgement, titles) = repair::nearest_names(written.clone(), judgement, snapshot, googlesql);
         repairs.extend(titles.into_iter().map(Repair::NearestName));
         Self {
             written,

@@ -1,7 +1,7 @@
-//! How long an editor waits: from a keystroke to its findings, and for a completion list, through the whole server
-//! (messages, documents, analysis) in this process. The file has 2,000 lines and a hundred statements.
+//! How long an editor waits: from a keystroke to its findings, for a completion list, and to GoogleSQL's verdict, through
+//! the whole server (messages, documents, analysis) in this process. The file has 2,000 lines and a hundred statements.
 //!
-//! `cargo bench -p bigquill-tests --bench keystroke`
+//! `BIGQUILL_TEST_MODELS=DIR cargo bench -p bigquill-tests --bench keystroke`
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -27,10 +27,27 @@ fn statement(number: u32) -> String {
     )
 }
 
+/// What is typed into a statement, key by key, before it is taken back.
+const TYPED: [&str; 9] = ["c", ".", "e", "m", "a", "i", "l", ",", " "];
+
 #[tokio::main]
 async fn main() {
     let text: String = (0..STATEMENTS).map(statement).collect();
     assert_eq!(text.lines().count(), (STATEMENTS * LINES) as usize);
+    without_judge(&text).await;
+    with_judge(&text).await;
+}
+
+/// Line and character of a keystroke.
+fn place(keystroke: u32) -> (u32, u32, usize) {
+    let keys = u32::try_from(TYPED.len()).unwrap_or(1);
+    let line = 1 + LINES * (keystroke / keys * 37 % STATEMENTS);
+    let at = keystroke % keys;
+    (line, 18 + at, at as usize)
+}
+
+/// Publishes findings, as to a client that does not pull them: the resolver's.
+async fn without_judge(text: &str) {
     let workspace = Workspace::default();
     let (mut client, _gate) = workspace.gated_client(rich()).await;
     let uri = workspace.file_uri("report.sql");
@@ -50,12 +67,9 @@ async fn main() {
     );
 
     let (mut findings, mut completions) = (Vec::new(), Vec::new());
-    let typed = ["c", ".", "e", "m", "a", "i", "l", ",", " "];
     let mut version = 1;
     for keystroke in 0..KEYSTROKES {
-        let line = 1 + LINES * (keystroke / u32::try_from(typed.len()).unwrap_or(1) * 37 % STATEMENTS);
-        let at = keystroke as usize % typed.len();
-        let character = 18 + u32::try_from(at).unwrap_or(0);
+        let (line, character, at) = place(keystroke);
         version += 1;
         let begin = Instant::now();
         change(
@@ -63,7 +77,7 @@ async fn main() {
             &uri,
             version,
             (line, character, line, character),
-            typed[at],
+            TYPED[at],
         )
         .await;
         loop {
@@ -81,7 +95,7 @@ async fn main() {
             .await
             .expect("a list");
         completions.push(begin.elapsed());
-        if at + 1 == typed.len() {
+        if at + 1 == TYPED.len() {
             version += 1;
             change(&mut client, &uri, version, (line, 18, line, character + 1), "").await;
             client.notification("textDocument/publishDiagnostics").await;
@@ -92,6 +106,79 @@ async fn main() {
     row("completion", completions);
     client.drain();
     client.finish().await;
+}
+
+/// Hands findings out to a client that pulls them, with GoogleSQL's verdict in them.
+async fn with_judge(text: &str) {
+    let before = resident_megabytes();
+    let begin = Instant::now();
+    let _ = bigquill_tests::judge::judge();
+    println!("\nGoogleSQL opened in {:.1} ms", millis(begin.elapsed()));
+    let workspace = Workspace::default();
+    let mut capabilities = rich();
+    capabilities["textDocument"]["diagnostic"] = json!({});
+    capabilities["workspace"]["diagnostics"] = json!({ "refreshSupport": true });
+    let (mut client, _gate) = workspace.judged_client(capabilities).await;
+    let uri = workspace.file_uri("report.sql");
+    // A type error in the last statement tells when all are judged.
+    let wrong = format!("{text}SELECT customer_id || 1.5 > '' AND name FROM shop.customers;\n");
+    let document = json!({ "uri": uri, "languageId": "sql", "version": 1, "text": wrong });
+    let begin = Instant::now();
+    client
+        .notify("textDocument/didOpen", json!({ "textDocument": document }))
+        .await;
+    while pull(&mut client, &uri).await == 0 {
+        let (id, _) = client.server_request("workspace/diagnostic/refresh").await;
+        client.answer(id, json!(null)).await;
+    }
+    println!(
+        "first verdict on each of {STATEMENTS} statements: {:.1} ms",
+        millis(begin.elapsed())
+    );
+    let mut verdicts = Vec::new();
+    let mut version = 1;
+    for keystroke in 0..KEYSTROKES {
+        let (line, character, at) = place(keystroke);
+        version += 1;
+        let begin = Instant::now();
+        change(
+            &mut client,
+            &uri,
+            version,
+            (line, character, line, character),
+            TYPED[at],
+        )
+        .await;
+        pull(&mut client, &uri).await;
+        verdicts.push(begin.elapsed());
+        if at + 1 == TYPED.len() {
+            version += 1;
+            change(&mut client, &uri, version, (line, 18, line, character + 1), "").await;
+            pull(&mut client, &uri).await;
+        }
+    }
+    println!("\n| of {KEYSTROKES} | p50 ms | p99 ms | worst ms |\n|---|---|---|---|");
+    row("keystroke to GoogleSQL's verdict", verdicts);
+    println!(
+        "memory: {before} MB before GoogleSQL was opened, {} MB now",
+        resident_megabytes()
+    );
+    client.drain();
+    client.finish().await;
+}
+
+/// Asks for the findings, with the verdicts; how many there are.
+async fn pull(client: &mut Client, uri: &str) -> usize {
+    let params = json!({ "textDocument": { "uri": uri } });
+    let report = client.request("textDocument/diagnostic", params).await;
+    report.expect("a report")["items"].as_array().map_or(0, Vec::len)
+}
+
+/// Memory of this process, on Linux; 0 elsewhere.
+fn resident_megabytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
+    pages.unwrap_or(0) * 4096 / 1_000_000
 }
 
 async fn change(client: &mut Client, uri: &str, version: u32, range: (u32, u32, u32, u32), text: &str) {

@@ -107,11 +107,7 @@ async fn the_columns_of_the_result_stand_on_select() {
     );
     assert_eq!(hover["range"], editor_range((1, 0, 1, 6)));
     let within = client.request("textDocument/hover", at(&uri, 0, 13)).await;
-    assert_eq!(
-        within,
-        Ok(Value::Null),
-        "the inner SELECT is not the statement's"
-    );
+    assert_eq!(within, Ok(Value::Null), "the inner SELECT is not the statement's");
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -121,7 +117,12 @@ async fn an_answer_that_googlesql_refuses_is_asked_for_again_with_its_words() {
     let workspace = Workspace::default();
     let (mut client, gate) = workspace.judged_client(rich()).await;
     let uri = workspace.file_uri("a.sql");
-    send_open(&mut client, &uri, &format!("{MISTYPED};\n\n-- newsletter readers\n")).await;
+    send_open(
+        &mut client,
+        &uri,
+        &format!("{MISTYPED};\n\n-- newsletter readers\n"),
+    )
+    .await;
     findings_until(&mut client, &uri, 1, |found| !found.is_empty()).await;
     let argument = json!({ "uri": uri, "position": { "line": 2, "character": 0 } });
     let params = json!({ "command": "bigquill.generate", "arguments": [argument] });

@@ -40,9 +40,9 @@ pub fn merge(text: &str, fast: Vec<Diagnostic>, verdicts: &[(Range<usize>, Verdi
     let mut merged = Merged::default();
     let (mut within, mut elsewhere) = (BTreeMap::<usize, Vec<Diagnostic>>::new(), Vec::new());
     for diagnostic in fast {
-        let statement = verdicts
-            .iter()
-            .position(|(range, _)| range.start <= diagnostic.range.start && diagnostic.range.start <= range.end);
+        let statement = verdicts.iter().position(|(range, _)| {
+            range.start <= diagnostic.range.start && diagnostic.range.start <= range.end
+        });
         match statement {
             Some(index) => within.entry(index).or_default().push(diagnostic),
             None => elsewhere.push(diagnostic),
@@ -221,8 +221,16 @@ mod tests {
     fn what_the_judge_accepts_is_no_finding() {
         let mut hint = fast(Code::NotParsed, 0..1);
         hint.severity = Severity::Hint;
-        let found = vec![hint, fast(Code::UnknownColumn, 7..9), fast(Code::TableCase, 15..16)];
-        let merged = merge("SELECT ab FROM t", found, &[(0..16, Verdict::Accepted(Accepted::default()))]);
+        let found = vec![
+            hint,
+            fast(Code::UnknownColumn, 7..9),
+            fast(Code::TableCase, 15..16),
+        ];
+        let merged = merge(
+            "SELECT ab FROM t",
+            found,
+            &[(0..16, Verdict::Accepted(Accepted::default()))],
+        );
         assert_eq!(codes(&merged), ["table-case"]);
         assert_eq!(merged.disagreements.len(), 1, "the hint claimed nothing");
         assert_eq!(merged.disagreements[0].fast, Some(Code::UnknownColumn));
@@ -232,7 +240,11 @@ mod tests {
     #[test]
     fn where_both_agree_there_is_one_finding() {
         let verdict = refused(RefusalKind::UnknownName, 7..9, Some("abc"));
-        let merged = merge("SELECT ab FROM t", vec![fast(Code::UnknownColumn, 7..9)], &[(0..16, verdict)]);
+        let merged = merge(
+            "SELECT ab FROM t",
+            vec![fast(Code::UnknownColumn, 7..9)],
+            &[(0..16, verdict)],
+        );
         assert_eq!(codes(&merged), ["unknown-column"]);
         assert_eq!(merged.disagreements, []);
     }
@@ -258,7 +270,11 @@ mod tests {
     #[test]
     fn what_parses_has_no_finding_of_grammar() {
         let verdict = refused(RefusalKind::UnknownName, 7..9, None);
-        let merged = merge("SELECT ab FROM t", vec![fast(Code::SyntaxError, 15..16)], &[(0..16, verdict)]);
+        let merged = merge(
+            "SELECT ab FROM t",
+            vec![fast(Code::SyntaxError, 15..16)],
+            &[(0..16, verdict)],
+        );
         assert_eq!(codes(&merged), ["unknown-name"]);
     }
 

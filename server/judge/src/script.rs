@@ -117,7 +117,9 @@ impl Script<'_> {
     }
 
     fn analyze(&self, text: &str) -> (Verdict, Effects) {
-        let (verdict, effects) = self.judge.analyze(text, self.snapshot, self.context, &self.scope, self.go_on);
+        let (verdict, effects) =
+            self.judge
+                .analyze(text, self.snapshot, self.context, &self.scope, self.go_on);
         let unknown = verdict.refusal().is_some_and(|refusal| {
             use RefusalKind as K;
             matches!(

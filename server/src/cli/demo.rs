@@ -14,8 +14,10 @@ use super::{Common, Outcome, TextOrJson, ask, complete, generator, json, judge, 
 
 /// Answers ten comments of a file that comes along, over two small catalogs
 #[derive(Debug, Args)]
-#[command(after_help = "The first run fetches the small model (491 MB) and GoogleSQL (8 MB).\n\
-    Exit codes: 0 every comment has an answer, 1 some answer is not proved (--strict), 2 usage or input and output.")]
+#[command(
+    after_help = "The first run fetches the small model (491 MB) and GoogleSQL (8 MB).\n\
+    Exit codes: 0 every comment has an answer, 1 some answer is not proved (--strict), 2 usage or input and output."
+)]
 pub(super) struct DemoArgs {
     /// How answers are printed; json: one line a comment
     #[arg(long, value_enum, default_value = "text")]

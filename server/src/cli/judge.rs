@@ -20,7 +20,9 @@ pub(super) fn wanted(settings: &Settings) -> Option<Judge> {
     match open() {
         Ok(judge) => Some(judge),
         Err(error) => {
-            message(&format!("bigquill: {error}; until then the resolver alone checks"));
+            message(&format!(
+                "bigquill: {error}; until then the resolver alone checks"
+            ));
             None
         }
     }

@@ -4,8 +4,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bigquill_judge::{Context, Judge};
 use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_judge::{Context, Judge};
 use tower_lsp::lsp_types::MessageType;
 
 use super::Session;
@@ -66,7 +66,11 @@ impl Session {
             }
             // `bigquill doctor` tells; a message at every start would be a nuisance.
             Err(error @ OpenError::Missing) => self.editor.log(MessageType::INFO, &error.to_string()).await,
-            Err(error) => self.editor.show_once(MessageType::WARNING, &error.to_string()).await,
+            Err(error) => {
+                self.editor
+                    .show_once(MessageType::WARNING, &error.to_string())
+                    .await
+            }
         }
     }
 
@@ -76,7 +80,11 @@ impl Session {
             Readiness::NotCompiled => {
                 let message = "compiling it for this machine, once".to_owned();
                 let supported = self.abilities().progress;
-                Some(self.editor.begin(supported, "GoogleSQL", Some(message), false).await)
+                Some(
+                    self.editor
+                        .begin(supported, "GoogleSQL", Some(message), false)
+                        .await,
+                )
             }
             Readiness::Missing | Readiness::Ready => None,
         };
