@@ -174,6 +174,18 @@ fn drawn(seed: u64) -> Sampling {
     }
 }
 
+impl Answer {
+    /// Who proved it, in a few words for people.
+    #[must_use]
+    pub fn proof(&self) -> &'static str {
+        match self.proved_by {
+            Some(ProvedBy::GoogleSql) => "proved by GoogleSQL",
+            Some(ProvedBy::Resolver) => "proved by the resolver",
+            None => "not proved",
+        }
+    }
+}
+
 impl ProvedBy {
     /// The name in output.
     #[must_use]

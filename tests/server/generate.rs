@@ -97,7 +97,7 @@ async fn the_answer_goes_below_its_comment() {
         edits,
         json!([{ "range": editor_range((2, 36, 2, 36)), "newText": text }])
     );
-    assert_eq!(ended(&mut client, &token).await, "done");
+    assert_eq!(ended(&mut client, &token).await, "proved by the resolver");
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -122,7 +122,7 @@ async fn an_answer_that_stands_there_is_replaced() {
         edits,
         json!([{ "range": editor_range((1, 0, 2, 8)), "newText": SQL }])
     );
-    assert_eq!(ended(&mut client, &token).await, "done");
+    assert_eq!(ended(&mut client, &token).await, "proved by the resolver");
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -146,7 +146,7 @@ async fn what_is_typed_meanwhile_is_kept() {
     let (version, edits) = taken(&mut client, &uri).await;
     assert_eq!(version, 3);
     assert_eq!(edits[0]["range"], editor_range((2, 34, 2, 34)));
-    assert_eq!(ended(&mut client, &token).await, "done");
+    assert_eq!(ended(&mut client, &token).await, "proved by the resolver");
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -200,7 +200,7 @@ async fn an_edit_that_comes_too_late_is_made_anew() {
     let (version, edits) = taken(&mut client, &uri).await;
     assert_eq!(version, 2);
     assert_eq!(edits[0]["range"], editor_range((1, 34, 1, 34)));
-    assert_eq!(ended(&mut client, &token).await, "done");
+    assert_eq!(ended(&mut client, &token).await, "proved by the resolver");
     findings(&mut client, &uri, 2).await;
     close(&mut client, &uri).await;
     client.finish().await;
@@ -222,7 +222,7 @@ async fn an_edit_that_the_client_let_fall_is_made_anew() {
     let (version, edits) = taken(&mut client, &uri).await;
     assert_eq!(version, 2);
     assert_eq!(edits[0]["range"], editor_range((1, 34, 1, 34)));
-    assert_eq!(ended(&mut client, &token).await, "done");
+    assert_eq!(ended(&mut client, &token).await, "proved by the resolver");
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -315,7 +315,7 @@ async fn a_newer_command_takes_the_place_of_an_older_one() {
         }
     }
     assert_eq!(endings[&first.to_string()], "cancelled");
-    assert_eq!(endings[&create["token"].to_string()], "done");
+    assert_eq!(endings[&create["token"].to_string()], "proved by the resolver");
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -343,7 +343,7 @@ async fn an_answer_that_does_not_hold_is_marked_and_told() {
         message["message"].as_str().expect("text").contains("not proved"),
         "{message}"
     );
-    assert_eq!(ended(&mut client, &token).await, "done");
+    assert_eq!(ended(&mut client, &token).await, "not proved");
     close(&mut client, &uri).await;
     client.finish().await;
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::catalog::{CatalogDirectory, FileCatalog};
-use crate::pipeline::{self, Answer, Options, ProvedBy, Request};
+use crate::pipeline::{self, Answer, Options, Request};
 
 use super::generator;
 use super::output::{Output, message};
@@ -146,12 +146,9 @@ pub(super) fn shown(answer: &Answer) -> String {
 
 /// One line on what the check says and what the answer took.
 pub(super) fn verdict(answer: &Answer) -> String {
-    let verdict = match (answer.proved_by, answer.reason()) {
-        (Some(ProvedBy::GoogleSql), _) => "proved by GoogleSQL against the catalog".to_owned(),
-        (Some(ProvedBy::Resolver), _) => {
-            "proved by the resolver: it parses and every name in it is in the catalog".to_owned()
-        }
-        (None, reason) => format!("{}{}", pipeline::NOT_PROVED, reason.unwrap_or_default()),
+    let verdict = match answer.reason() {
+        None => answer.proof().to_owned(),
+        Some(reason) => format!("{}{reason}", pipeline::NOT_PROVED),
     };
     let repairs: String = answer
         .repairs

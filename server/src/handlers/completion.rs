@@ -77,7 +77,7 @@ pub async fn resolve(session: &Arc<Session>, mut item: CompletionItem) -> Result
             .unwrap_or_else(|| answer.reason().unwrap_or_default());
         item.documentation = Some(Documentation::MarkupContent(MarkupContent {
             kind: MarkupKind::Markdown,
-            value: format!("```sql\n{sql}\n```"),
+            value: format!("```sql\n{sql}\n```\n{}", answer.proof()),
         }));
     }
     Ok(item)
