@@ -239,7 +239,8 @@ fn run(options: &EngineOptions, jobs: &mpsc::Receiver<Job>, shared: &Shared) {
             serve(model, jobs);
         }
         Err(why) => {
-            tracing::error!(why, "model not loaded");
+            // Whoever waits for the model is told; an error in the log, too, would be said twice.
+            tracing::info!(why, "model not loaded");
             shared.set_state(EngineState::Failed(why.clone()));
             for job in jobs {
                 job.events.send(Err(GenerateError::Unavailable(why.clone())));
