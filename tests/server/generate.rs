@@ -201,7 +201,6 @@ async fn an_edit_that_comes_too_late_is_made_anew() {
     assert_eq!(version, 2);
     assert_eq!(edits[0]["range"], editor_range((1, 34, 1, 34)));
     assert_eq!(ended(&mut client, &token).await, "proved by the resolver");
-    findings(&mut client, &uri, 2).await;
     close(&mut client, &uri).await;
     client.finish().await;
 }
