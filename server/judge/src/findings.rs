@@ -62,8 +62,7 @@ pub fn merge(text: &str, fast: Vec<Diagnostic>, verdicts: &[(Range<usize>, Verdi
 }
 
 /// The finding that a refusal is.
-#[must_use]
-pub fn diagnostic(text: &str, refusal: &Refusal) -> Diagnostic {
+fn diagnostic(text: &str, refusal: &Refusal) -> Diagnostic {
     let code = Code::Refused(refusal.kind.as_str());
     let mut diagnostic = Diagnostic::error(code, refusal.range.clone(), refusal.message.clone());
     if let Some(name) = &refusal.suggestion {

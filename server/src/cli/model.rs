@@ -47,7 +47,7 @@ enum ModelCommand {
 pub(super) fn run(args: &ModelArgs, out: &mut Output) -> anyhow::Result<Outcome> {
     match &args.command {
         ModelCommand::Pull { name } => {
-            let names = name.as_deref().map_or(DEFAULTS, std::slice::from_ref);
+            let names = name.as_deref().map_or(DEFAULTS.to_vec(), |name| vec![name]);
             for name in names {
                 let model = store::known(name)?;
                 let pulled = pull(model)?;

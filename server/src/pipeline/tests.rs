@@ -73,6 +73,7 @@ fn request(question: &str) -> Request {
         question: question.to_owned(),
         evidence: None,
         snapshot: Arc::new(CatalogSnapshot::new(None, tables, routines)),
+        judge: None,
         options: Options::from_settings(&Settings::default()),
     }
 }
