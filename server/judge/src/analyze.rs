@@ -300,6 +300,9 @@ fn settled(
             if let Some(reason) = unknown.get(&references::key(&path)) {
                 return Verdict::Unknown(reason.clone());
             }
+            if refusal.kind == K::UnknownFunction {
+                refusal.suggestion = refusal.suggestion.map(|proposed| in_case_of(name, proposed));
+            }
             if is_open(&refusal, &path.join("."), statement) {
                 return Verdict::Unknown(NoVerdict::Unlisted(name.to_owned()));
             }
@@ -320,18 +323,37 @@ fn settled(
     Verdict::Refused(refusal)
 }
 
+/// A function's proposed name, which GoogleSQL has in small letters, in capitals where the wrong one was.
+fn in_case_of(written: &str, proposed: String) -> String {
+    if written.chars().any(char::is_lowercase) {
+        proposed
+    } else {
+        proposed.to_uppercase()
+    }
+}
+
 /// Whether a table or function that is not in the catalog may exist all the same.
 fn is_open(refusal: &Refusal, path: &str, statement: &Statement<'_>) -> bool {
     if !statement.snapshot.is_given() || refusal.message.starts_with("Model not found") {
         return true;
     }
     let partial = statement.context.unlisted == Unlisted::NoVerdict;
-    if refusal.kind == RefusalKind::UnknownFunction {
-        return dialect::is_open_function(path) || partial && path.contains('.');
-    }
     let parts: Vec<&str> = path.split('.').collect();
+    if refusal.kind == RefusalKind::UnknownFunction {
+        return dialect::is_open_function(path) || is_open_routine(&parts, partial, statement.snapshot);
+    }
     let unknown = statement.snapshot.find(&parts);
     partial || matches!(unknown, TableMatch::Unknown(UnknownTable::InUnknownProject))
+}
+
+/// Many catalogs list tables only: where none of a dataset's routines is listed, one more proves nothing.
+fn is_open_routine(path: &[&str], partial: bool, snapshot: &CatalogSnapshot) -> bool {
+    match path {
+        [.., dataset, _] => {
+            !dialect::is_namespace(dataset) && (partial || !snapshot.knows_routines_of(dataset))
+        }
+        _ => false,
+    }
 }
 
 /// The table that a path most likely means: GoogleSQL proposes from the few that are registered.

@@ -131,7 +131,9 @@ const OPEN_FUNCTIONS: &[&str] = &[
     "vector_search",
 ];
 /// Name spaces of built-in functions that are not known here.
-const OPEN_NAMESPACES: &[&str] = &["ai", "bigquery_ml", "ml", "obj", "vector_index"];
+const OPEN_NAMESPACES: &[&str] = &["ai", "bigquery_ml", "bq", "ml", "obj", "vector_index"];
+/// Name spaces whose functions are all known here.
+const NAMESPACES: &[&str] = &["aead", "hll_count", "keys", "kll_quantiles", "net", "safe"];
 
 /// How an argument's or a result's type is given in [`EXTRA_FUNCTIONS`].
 enum Argument {
@@ -370,6 +372,11 @@ pub(crate) fn is_open_function(name: &str) -> bool {
         Some((space, _)) => OPEN_NAMESPACES.contains(&space),
         None => OPEN_FUNCTIONS.contains(&name.as_str()),
     }
+}
+
+/// Whether this stands before built-in functions, and is no dataset there.
+pub(crate) fn is_namespace(name: &str) -> bool {
+    NAMESPACES.iter().any(|space| space.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -156,16 +156,38 @@ fn kind(message: &str) -> RefusalKind {
     RULES.iter().find(fits).map_or(RefusalKind::Other, |rule| rule.2)
 }
 
-/// Every signature says why it does not fit; where each blames the number of arguments, the number is wrong.
+/// Whether a call has the wrong number of arguments: some signature takes each argument that both have, and
+/// blames the number only.
 fn signature_kind(message: &str) -> RefusalKind {
-    let signatures = message.split("\n  Signature: ").skip(1);
-    let mut reasons = signatures.map(|s| s.contains("Signature requires") || s.contains("Signature accepts"));
-    let any = message.contains("\n  Signature: ");
-    if any && reasons.all(|count| count) {
+    let mut signatures = message.split("\n  Signature: ");
+    let given = signatures
+        .next()
+        .and_then(|head| head.split_once("Argument types: "));
+    let given = given.map_or_else(Vec::new, |(_, types)| listed(types));
+    let signatures: Vec<&str> = signatures.collect();
+    let counts = |s: &str| s.contains("Signature requires") || s.contains("Signature accepts");
+    let takes = |signature: &str| {
+        let types = signature
+            .split_once('(')
+            .and_then(|(_, rest)| rest.split_once(")\n"));
+        let types = types.map_or_else(Vec::new, |(types, _)| listed(types));
+        given.iter().zip(&types).all(|(given, taken)| given == taken)
+    };
+    let all = !signatures.is_empty() && signatures.iter().all(|s| counts(s));
+    if all || signatures.iter().any(|s| counts(s) && takes(s)) {
         RefusalKind::ArgumentCount
     } else {
         RefusalKind::ArgumentTypes
     }
+}
+
+/// Types as a message lists them; brackets stand around those that may be left out.
+fn listed(types: &str) -> Vec<&str> {
+    let line = types.lines().next().unwrap_or_default();
+    line.split(", ")
+        .map(|name| name.trim_matches(['[', ']']))
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! A file is named by the module's digest and by a digest of everything that native code depends on (wasmtime's
 //! version, its settings, the CPU's features), so another version or machine never finds it. Beside it stands a
-//! stamp: length and SHA-256 of the compiled file. A file that is truncated, damaged or without a stamp that fits
-//! is not loaded but written anew. Whoever may write the folder may run code as this user, so the folder is
+//! stamp: length and CRC-32 of the compiled file. A file that is truncated, damaged or without a stamp that fits
+//! is not loaded but written anew. The stamp is against accidents, and a checksum of 75 MB must not cost more than
+//! all the rest of opening. Whoever may write the folder may run code as this user, so the folder is
 //! closed to others, and one that others may write is not used.
 #![expect(unsafe_code, reason = "loading native code from a file is unsafe by nature")]
 
@@ -69,7 +70,7 @@ impl Entry {
             return Err(io::Error::other("its content does not fit its stamp"));
         }
         file.rewind()?;
-        // SAFETY: the file's bytes are those that `write` put there from `Module::serialize`, by the stamp's digest,
+        // SAFETY: the file's bytes are those that `write` put there from `Module::serialize`, by the stamp's checksum,
         // and only this user may write the folder; wasmtime itself refuses code of another version or CPU.
         unsafe { Module::deserialize_open_file(engine, file) }.map_err(io::Error::other)
     }
@@ -99,16 +100,16 @@ impl Entry {
     }
 }
 
-/// Length and digest of a compiled file, as its stamp says them.
+/// Length and checksum of a compiled file, as its stamp says them.
 fn stamp(file: &mut dyn Read) -> io::Result<String> {
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    let mut checksum = crc32fast::Hasher::new();
+    let mut buffer = vec![0; 256 << 10];
     let mut length = 0_u64;
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(format!("{length} {}\n", Sha256Digest(digest.finalize().into()))),
+            0 => return Ok(format!("{length} {:08x}\n", checksum.finalize())),
             read => {
-                digest.update(&buffer[..read]);
+                checksum.update(&buffer[..read]);
                 length += read as u64;
             }
         }
