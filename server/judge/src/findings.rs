@@ -206,8 +206,6 @@ mod tests {
             kind,
             message: "judge".to_owned(),
             range,
-            line: 1,
-            column: 1,
             suggestion: suggestion.map(str::to_owned),
         })
     }
