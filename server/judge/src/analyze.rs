@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bigquill_analysis::schema::{CatalogSnapshot, TableMatch, TableReference, UnknownTable};
+use bigquill_analysis::schema::{CatalogSnapshot, Column, TableMatch, TableReference, UnknownTable};
 use bigquill_analysis::suggest;
 use bigquill_analysis::syntax::lexer::Token;
 use prost::Message;
@@ -23,9 +23,10 @@ use crate::resolved::{Made, Resolved};
 use crate::verdict::{Accepted, NoVerdict, Refusal, RefusalKind, Verdict};
 
 /// Catalogs that an instance keeps registered.
-const MAX_REGISTERED: usize = 4;
-/// Columns that a registered catalog may grow to hold; a statement with more gets a catalog of its own.
-const MAX_COLUMNS: usize = 5_000;
+const MAX_REGISTERED: usize = 6;
+/// Columns, those in structs counted too, that a registered catalog may grow to hold: registering takes time for
+/// each, so a statement with more gets a catalog of its own.
+const MAX_FIELDS: usize = 500;
 
 /// What is kept with an instance: the catalogs that are registered there, the one last used at the end.
 #[derive(Default)]
@@ -210,8 +211,13 @@ fn grown(content: &Content, needed: &Needed) -> Option<Content> {
     }
     let mut grown = content.clone();
     add(&mut grown, needed);
-    let columns: usize = grown.tables.values().map(|b| b.table.columns.len()).sum();
-    (columns <= MAX_COLUMNS).then_some(grown)
+    let fields: usize = grown.tables.values().map(|b| fields(&b.table.columns)).sum();
+    (fields <= MAX_FIELDS).then_some(grown)
+}
+
+/// Columns and the fields in them.
+fn fields(columns: &[Column]) -> usize {
+    columns.iter().map(|column| 1 + fields(&column.fields)).sum()
 }
 
 fn only(needed: &Needed, scope: &Arc<Scope>) -> Content {
