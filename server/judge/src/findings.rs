@@ -64,7 +64,9 @@ pub fn merge(text: &str, fast: Vec<Diagnostic>, verdicts: &[(Range<usize>, Verdi
 /// The finding that a refusal is.
 fn diagnostic(text: &str, refusal: &Refusal) -> Diagnostic {
     let code = Code::Refused(refusal.kind.as_str());
-    let mut diagnostic = Diagnostic::error(code, refusal.range.clone(), refusal.message.clone());
+    let (message, more) = gist(&refusal.message);
+    let mut diagnostic = Diagnostic::error(code, refusal.range.clone(), message);
+    diagnostic.notes.extend(more);
     if let Some(name) = &refusal.suggestion {
         diagnostic.message.push_str(&format!("; did you mean `{name}`?"));
         diagnostic.fixes.push(Fix {
@@ -74,6 +76,23 @@ fn diagnostic(text: &str, refusal: &Refusal) -> Diagnostic {
         });
     }
     diagnostic
+}
+
+/// A message in one line, and the rest of it: the signatures that do not fit, line by line.
+fn gist(message: &str) -> (String, Option<String>) {
+    let Some((first, rest)) = message.split_once('\n') else {
+        return (message.to_owned(), None);
+    };
+    match rest.split_once('\n') {
+        Some((line, rest)) if line.trim_start().starts_with("Argument types:") => {
+            let types = line.trim_start().trim_start_matches("Argument types:");
+            (
+                format!("{first} for argument types:{types}"),
+                Some(rest.to_owned()),
+            )
+        }
+        _ => (first.to_owned(), Some(rest.to_owned())),
+    }
 }
 
 /// A proposed name or path as it is to be written in the place of `range`: quoted whole where that is, else part by part.
@@ -115,7 +134,7 @@ impl Merged {
             let here = touch(&diagnostic.range, &refusal.range);
             if is_reason(diagnostic.code, refusal.kind) {
                 silent = false;
-                told |= here;
+                told |= here || is_placed_freely(refusal.kind);
                 self.diagnostics.push(diagnostic);
             } else if here || is_grammar(diagnostic.code) || refusal.kind == RefusalKind::Syntax {
                 silent &= diagnostic.severity == Severity::Hint;
@@ -134,7 +153,7 @@ impl Merged {
                 fast: None,
                 judge: Some(refusal.kind),
                 range: refusal.range.clone(),
-                message: refusal.message.clone(),
+                message: gist(&refusal.message).0,
             });
         }
     }
@@ -148,7 +167,7 @@ impl Merged {
             fast: Some(fast.code),
             judge: refusal.map(|r| r.kind),
             range: fast.range.clone(),
-            message: refusal.map_or(&fast.message, |r| &r.message).clone(),
+            message: refusal.map_or_else(|| fast.message.clone(), |r| gist(&r.message).0),
         });
     }
 }
@@ -162,6 +181,15 @@ fn is_verdict(diagnostic: &Diagnostic) -> bool {
 
 fn is_grammar(code: Code) -> bool {
     matches!(code, Code::SyntaxError | Code::ForeignSyntax | Code::NotParsed)
+}
+
+/// Whether the two layers have different habits of where such an error stands.
+fn is_placed_freely(kind: RefusalKind) -> bool {
+    use RefusalKind as R;
+    matches!(
+        kind,
+        R::NestedAggregate | R::SetOperationColumns | R::SubqueryColumns | R::DuplicateName
+    )
 }
 
 fn touch(a: &Range<usize>, b: &Range<usize>) -> bool {
@@ -262,6 +290,28 @@ mod tests {
         let merged = merge("SELECT ab, c FROM t", found, &[(0..19, verdict)]);
         assert_eq!(codes(&merged), ["unknown-function", "unknown-column"]);
         assert_eq!(merged.disagreements.len(), 1);
+    }
+
+    #[test]
+    fn a_message_of_many_lines_has_a_gist() {
+        let signature = "  Signature: ROUND(FLOAT64)\n    Argument 1: Unable to coerce";
+        let message =
+            format!("No matching signature for function ROUND\n  Argument types: STRING\n{signature}");
+        let (first, rest) = gist(&message);
+        assert_eq!(
+            first,
+            "No matching signature for function ROUND for argument types: STRING"
+        );
+        assert_eq!(rest.as_deref(), Some(signature));
+        assert_eq!(gist("one line"), ("one line".to_owned(), None));
+    }
+
+    #[test]
+    fn one_nesting_of_aggregates_is_one_finding() {
+        let verdict = refused(RefusalKind::NestedAggregate, 7..10, None);
+        let found = vec![fast(Code::NestedAggregate, 11..14)];
+        let merged = merge("SELECT SUM(AVG(a)) FROM t", found, &[(0..25, verdict)]);
+        assert_eq!(codes(&merged), ["nested-aggregate"]);
     }
 
     #[test]
