@@ -76,7 +76,10 @@ async fn without_ghost_text_an_item_writes_the_query() {
     let sql = "SELECT COUNT(*) FROM shop.customers";
     gate.next().await.answer(sql);
     let resolved = client.response(id).await.expect("an item");
-    assert_eq!(resolved["documentation"]["value"], format!("```sql\n{sql};\n```"));
+    assert_eq!(
+        resolved["documentation"]["value"],
+        format!("```sql\n{sql};\n```\nproved by the resolver")
+    );
     finished(client, &uri).await;
 }
 

@@ -49,7 +49,7 @@ async fn what_a_script_makes_the_next_statement_sees() {
     let uri = workspace.file_uri("a.sql");
     let text = "DECLARE country STRING DEFAULT 'DE';\n\
         CREATE TEMP TABLE chosen AS SELECT customer_id FROM shop.customers AS c WHERE c.country = country;\n\
-        SELECT customer_id + 1 AS next, customer_id || '' FROM chosen;";
+        SELECT customer_id + 1 AS next FROM chosen WHERE customer_id LIKE '4%';";
     send_open(&mut client, &uri, text).await;
     let found = findings_until(&mut client, &uri, 1, |found| !found.is_empty()).await;
     assert_eq!(found.len(), 1, "{found:#?}");
@@ -83,7 +83,8 @@ async fn a_client_that_pulls_gets_the_verdict_with_the_findings() {
     client
         .notify("textDocument/didClose", json!({ "textDocument": { "uri": uri } }))
         .await;
-    client.finish().await;
+    // One for the catalog, one for the judge: which of them told of the finding is chance.
+    client.finish_but_for("workspace/diagnostic/refresh").await;
 }
 
 #[tokio::test]

@@ -1,45 +1,25 @@
 //! One statement through one instance: register the tables it names, analyze it, read the answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bigquill_analysis::schema::{CatalogSnapshot, Column, TableMatch, TableReference, UnknownTable};
+use bigquill_analysis::schema::{CatalogSnapshot, TableMatch, UnknownTable};
 use bigquill_analysis::suggest;
 use bigquill_analysis::syntax::lexer::Token;
 use prost::Message;
 
-use crate::catalog::{self, Content, Scope};
+use crate::catalog::{self, Scope};
 use crate::dialect;
 use crate::judge::{Context, Unlisted};
-use crate::messages::{
-    AnalyzeRequest, AnalyzeResponse, RegisterCatalogRequest, RegisterResponse, Type, UnregisterRequest,
-};
+use crate::messages::{AnalyzeRequest, AnalyzeResponse, Type};
 use crate::module::instance::CallError;
 use crate::module::pool::Lease;
 use crate::references::{self, References};
 use crate::refusal;
 use crate::resolved::{Made, Resolved};
+use crate::session::{Session, register};
 use crate::verdict::{Accepted, NoVerdict, Refusal, RefusalKind, Verdict};
-
-/// Catalogs that an instance keeps registered.
-const MAX_REGISTERED: usize = 6;
-/// Columns, those in structs counted too, that a registered catalog may grow to hold: registering takes time for
-/// each, so a statement with more gets a catalog of its own.
-const MAX_FIELDS: usize = 500;
-
-/// What is kept with an instance: the catalogs that are registered there, the one last used at the end.
-#[derive(Default)]
-pub(crate) struct Session {
-    registered: Vec<Registered>,
-}
-
-struct Registered {
-    id: i64,
-    content: Content,
-    /// Names of the tables by serialization id, from 1.
-    names: Vec<String>,
-}
 
 /// A statement and all that decides over it.
 pub(crate) struct Statement<'a> {
@@ -78,7 +58,7 @@ pub(crate) fn analyze(
         lease.call("Analyze", request.encode_to_vec(), deadline)
     });
     match answer {
-        Ok(bytes) => accepted(lease, statement, &bytes),
+        Ok(bytes) => accepted(lease, &bytes),
         Err(CallError::Refused(error)) => {
             let refusal = refusal::refusal(statement.text, statement.tokens, &error);
             let verdict = match refusal.map(|refusal| settled(refusal, statement, &needed, &unknown)) {
@@ -107,14 +87,11 @@ pub(crate) fn reason(error: &CallError) -> NoVerdict {
     }
 }
 
-/// References that can be registered, by path; and why some cannot.
-type Needed = References;
-
 /// Splits off the tables and routines whose schema is not known well enough to register them.
-fn needed(mut references: References) -> (Needed, BTreeMap<String, NoVerdict>) {
+fn needed(mut references: References) -> (References, BTreeMap<String, NoVerdict>) {
     let mut unknown = BTreeMap::new();
     for (key, binding) in &mut references.tables {
-        if let Some(reason) = binding.as_ref().and_then(|b| catalog::unknown_table(b)) {
+        if let Some(reason) = binding.as_ref().and_then(catalog::unknown_table) {
             unknown.insert(key.clone(), reason);
             *binding = None;
         }
@@ -131,118 +108,7 @@ fn needed(mut references: References) -> (Needed, BTreeMap<String, NoVerdict>) {
     (references, unknown)
 }
 
-/// The id of a registered catalog in which every path of the statement means what it means in the snapshot.
-fn register(
-    lease: &mut Lease<Session>,
-    needed: &Needed,
-    scope: &Arc<Scope>,
-    deadline: Duration,
-) -> Result<i64, CallError> {
-    let session = lease
-        .state()
-        .ok_or(CallError::Trap("the analyzer is gone".to_owned()))?;
-    let fits = |r: &Registered| r.content.scope == *scope && fits(&r.content, needed);
-    if let Some(index) = session.registered.iter().rposition(fits) {
-        let hit = session.registered.remove(index);
-        let id = hit.id;
-        session.registered.push(hit);
-        return Ok(id);
-    }
-    // The catalog last used grows by what is new, so that a file's statements soon share one.
-    let base = session.registered.last().filter(|r| r.content.scope == *scope);
-    let grown = base.and_then(|r| grown(&r.content, needed));
-    let stale = match &grown {
-        Some(_) => session.registered.pop(),
-        None if session.registered.len() >= MAX_REGISTERED => Some(session.registered.remove(0)),
-        None => None,
-    };
-    let content = grown.unwrap_or_else(|| only(needed, scope));
-    if let Some(stale) = stale {
-        let request = UnregisterRequest {
-            registered_id: Some(stale.id),
-        };
-        lease.call("UnregisterCatalog", request.encode_to_vec(), deadline)?;
-    }
-    let request = RegisterCatalogRequest {
-        simple_catalog: Some(catalog::message(&content)),
-    };
-    let answer = lease.call("RegisterCatalog", request.encode_to_vec(), deadline)?;
-    let id = RegisterResponse::decode(answer.as_slice())
-        .ok()
-        .and_then(|r| r.registered_id)
-        .unwrap_or_default();
-    let names = content
-        .tables
-        .values()
-        .map(|b| b.table.reference.to_string())
-        .collect();
-    if let Some(session) = lease.state() {
-        session.registered.push(Registered { id, content, names });
-    }
-    Ok(id)
-}
-
-fn fits(content: &Content, needed: &Needed) -> bool {
-    needed
-        .tables
-        .iter()
-        .all(|(key, binding)| content.tables.get(key) == binding.as_ref())
-        && needed
-            .routines
-            .iter()
-            .all(|(key, binding)| content.routines.get(key) == binding.as_ref())
-}
-
-/// The content with what is needed added; none where they contradict each other or it grows too large.
-fn grown(content: &Content, needed: &Needed) -> Option<Content> {
-    let agree = needed.tables.iter().all(|(key, binding)| {
-        content
-            .tables
-            .get(key)
-            .is_none_or(|had| Some(had) == binding.as_ref())
-    }) && needed.routines.iter().all(|(key, binding)| {
-        content
-            .routines
-            .get(key)
-            .is_none_or(|had| Some(had) == binding.as_ref())
-    });
-    if !agree {
-        return None;
-    }
-    let mut grown = content.clone();
-    add(&mut grown, needed);
-    let fields: usize = grown.tables.values().map(|b| fields(&b.table.columns)).sum();
-    (fields <= MAX_FIELDS).then_some(grown)
-}
-
-/// Columns and the fields in them.
-fn fields(columns: &[Column]) -> usize {
-    columns.iter().map(|column| 1 + fields(&column.fields)).sum()
-}
-
-fn only(needed: &Needed, scope: &Arc<Scope>) -> Content {
-    let mut content = Content {
-        scope: Arc::clone(scope),
-        ..Content::default()
-    };
-    add(&mut content, needed);
-    content
-}
-
-fn add(content: &mut Content, needed: &Needed) {
-    let tables = needed
-        .tables
-        .iter()
-        .filter_map(|(key, b)| Some((key.clone(), b.clone()?)));
-    content.tables.extend(tables);
-    let routines = needed
-        .routines
-        .iter()
-        .filter_map(|(key, b)| Some((key.clone(), b.clone()?)));
-    content.routines.extend(routines);
-}
-
-fn accepted(lease: &mut Lease<Session>, statement: &Statement<'_>, answer: &[u8]) -> (Verdict, Effects) {
+fn accepted(lease: &mut Lease<Session>, answer: &[u8]) -> (Verdict, Effects) {
     let response = AnalyzeResponse::decode(answer);
     let Some(bytes) = response.ok().and_then(|r| r.resolved_statement) else {
         let reason = NoVerdict::Analyzer("an answer without a statement".to_owned());
@@ -255,11 +121,12 @@ fn accepted(lease: &mut Lease<Session>, statement: &Statement<'_>, answer: &[u8]
             Effects::default(),
         );
     }
-    let registered = lease.state().and_then(|s| s.registered.last());
     let accepted = Accepted {
         statement: resolved.name,
         columns: resolved.columns(),
-        tables: registered.map_or_else(Vec::new, |r| r.tables(&resolved)),
+        tables: lease
+            .state()
+            .map_or_else(Vec::new, |session| session.tables(&resolved)),
     };
     let effects = Effects {
         made: resolved.made(),
@@ -268,34 +135,11 @@ fn accepted(lease: &mut Lease<Session>, statement: &Statement<'_>, answer: &[u8]
     (Verdict::Accepted(accepted), effects)
 }
 
-/// BigQuery's own rule, which GoogleSQL has not: DELETE and UPDATE say which rows, be it with `WHERE TRUE`.
-fn without_where(verb: &str, statement: &Statement<'_>) -> Refusal {
-    Refusal {
-        kind: RefusalKind::NotInBigQuery,
-        message: format!("{verb} must have a WHERE clause"),
-        range: statement.tokens.first().map_or(0..0, Token::range),
-        suggestion: None,
-    }
-}
-
-impl Registered {
-    /// The tables of this catalog that a statement reads or writes, sorted, each once.
-    fn tables(&self, resolved: &Resolved<'_>) -> Vec<TableReference> {
-        let bindings: Vec<_> = self.content.tables.values().collect();
-        let found = resolved.tables(&self.names);
-        let references = found
-            .into_iter()
-            .map(|index| bindings[index].table.reference.clone());
-        let tables: BTreeSet<_> = references.collect();
-        tables.into_iter().collect()
-    }
-}
-
 /// A refusal, unless it speaks of what is not known here.
 fn settled(
     mut refusal: Refusal,
     statement: &Statement<'_>,
-    needed: &Needed,
+    needed: &References,
     unknown: &BTreeMap<String, NoVerdict>,
 ) -> Verdict {
     use RefusalKind as K;

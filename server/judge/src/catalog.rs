@@ -15,13 +15,16 @@ use crate::references::{RoutineBinding, TableBinding};
 use crate::types;
 use crate::verdict::NoVerdict;
 
+/// A table or view that a script made: its path, and its columns.
+pub(crate) type MadeTable = (Vec<String>, Vec<(String, Type)>);
+
 /// What a script's earlier statements leave to the later ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Scope {
     /// Variables by name.
     pub(crate) variables: Vec<(String, Type)>,
     /// Tables and views by path, with their columns.
-    pub(crate) tables: Vec<(Vec<String>, Vec<(String, Type)>)>,
+    pub(crate) tables: Vec<MadeTable>,
     /// Functions, by the path in `name_path`.
     pub(crate) functions: Vec<Function>,
 }
@@ -46,6 +49,8 @@ pub(crate) struct Content {
     pub(crate) tables: BTreeMap<String, TableBinding>,
     pub(crate) routines: BTreeMap<String, RoutineBinding>,
     pub(crate) scope: Arc<Scope>,
+    /// The dataset before bare names, for which these tables were found.
+    pub(crate) dataset: Option<TableReference>,
 }
 
 /// The message of this content; its tables and routines are those that are known.

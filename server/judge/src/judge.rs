@@ -8,7 +8,7 @@ use bigquill_analysis::schema::{CatalogSnapshot, TableReference};
 use bigquill_analysis::syntax::lexer::{Token, TokenKind};
 use prost::Message;
 
-use crate::analyze::{Effects, Session, Statement};
+use crate::analyze::{Effects, Statement};
 use crate::catalog::Scope;
 use crate::error::JudgeError;
 use crate::memo::{GrammarMemo, Memo};
@@ -17,6 +17,7 @@ use crate::module::instance::CallError;
 use crate::module::pool::{Limits, Pool};
 use crate::module::{CacheFolder, CompiledModule, ModuleSource, Phase};
 use crate::references::{self, code};
+use crate::session::Session;
 use crate::verdict::{Accepted, NoVerdict, Verdict};
 use crate::{analyze, dialect, refusal, script};
 
@@ -144,8 +145,7 @@ impl Judge {
     pub fn verdict(&self, statement: &str, snapshot: &CatalogSnapshot, context: &Context) -> Verdict {
         let verdicts = self.script(statement, snapshot, context);
         let Some(last) = verdicts.last().map(|(_, verdict)| verdict.clone()) else {
-            // Nothing but comments and white space: GoogleSQL says what it misses.
-            return self.grammar(statement);
+            return Verdict::Unknown(NoVerdict::Empty);
         };
         let first = |wanted: fn(&Verdict) -> bool| {
             verdicts

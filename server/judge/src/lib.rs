@@ -23,6 +23,7 @@ mod references;
 mod refusal;
 mod resolved;
 mod script;
+mod session;
 mod types;
 mod verdict;
 mod wire;

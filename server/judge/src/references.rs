@@ -40,6 +40,8 @@ pub(crate) struct References {
     pub(crate) tables: BTreeMap<String, Option<TableBinding>>,
     /// By the path's key.
     pub(crate) routines: BTreeMap<String, Option<RoutineBinding>>,
+    /// The dataset that names without one belong to: they mean other tables in another.
+    pub(crate) dataset: Option<TableReference>,
 }
 
 /// A dotted name.
@@ -80,7 +82,10 @@ pub(crate) fn references(
     snapshot: &CatalogSnapshot,
     dataset: Option<&TableReference>,
 ) -> References {
-    let mut found = References::default();
+    let mut found = References {
+        dataset: dataset.cloned(),
+        ..References::default()
+    };
     for path in paths(text, tokens) {
         for end in 1..=path.parts.len() {
             let written = &path.parts[..end];

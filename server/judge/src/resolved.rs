@@ -225,17 +225,6 @@ impl<'a> Resolved<'a> {
         })
     }
 
-    /// `DELETE` or `UPDATE`, if the statement is one without a condition.
-    pub(crate) fn unconditional(&self) -> Option<&'static str> {
-        const WHERE: u32 = 4;
-        let verb = match self.name {
-            "DeleteStmt" => "DELETE",
-            "UpdateStmt" => "UPDATE",
-            _ => return None,
-        };
-        wire::field(self.body, WHERE).is_none().then_some(verb)
-    }
-
     /// The type of the first output column.
     pub(crate) fn first_type(&self) -> Option<Type> {
         self.relation().into_iter().next().map(|(_, of)| of)

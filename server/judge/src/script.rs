@@ -16,7 +16,7 @@ use crate::catalog::Scope;
 use crate::dialect::{self, number};
 use crate::judge::{Context, Judge};
 use crate::messages::{Function, ParseResumeLocation};
-use crate::references::code;
+use crate::references::{self, code};
 use crate::resolved::{Made, MadeFunction};
 use crate::verdict::{Accepted, NoVerdict, Refusal, RefusalKind, Verdict};
 
@@ -35,6 +35,7 @@ pub(crate) fn verdicts(
         go_on,
         scope: Arc::default(),
         opaque: None,
+        doubtful: Vec::new(),
     };
     let verdict = |statement: Statement| {
         let verdict = script.statement(&text[statement.range.clone()], statement.block);
@@ -64,6 +65,8 @@ struct Script<'a> {
     scope: Arc<Scope>,
     /// What came before, if it may have made names that are not known here.
     opaque: Option<&'static str>,
+    /// Names, in small letters, of what earlier statements meant to make without a verdict that they do.
+    doubtful: Vec<String>,
 }
 
 /// Statements of control flow, and what they are called where there is no verdict.
@@ -108,15 +111,21 @@ impl Script<'_> {
         {
             self.opaque = Some("ALTER");
         }
+<<<<<<< HEAD
         let query = ["SELECT", "WITH", "FROM"].iter().any(|keyword| first(keyword));
         if verdict == Verdict::Unknown(NoVerdict::Stopped) && !query {
             self.opaque = Some("a statement that is not analyzed yet");
+=======
+        if first("CREATE") && effects.made.is_none() {
+            self.doubtful.extend(created(text, &tokens));
+>>>>>>> judge2
         }
         self.remember(effects);
         verdict
     }
 
     fn analyze(&self, text: &str) -> (Verdict, Effects) {
+<<<<<<< HEAD
         let (verdict, effects) =
             self.judge
                 .analyze(text, self.snapshot, self.context, &self.scope, self.go_on);
@@ -134,7 +143,31 @@ impl Script<'_> {
         match self.opaque {
             Some(before) if unknown => (Verdict::Unknown(NoVerdict::Script(before)), Effects::default()),
             _ => (verdict, effects),
+=======
+        let (verdict, effects) = self.judge.analyze(text, self.snapshot, self.context, &self.scope);
+        match verdict.refusal().and_then(|refusal| self.excuse(text, refusal)) {
+            Some(reason) => (Verdict::Unknown(NoVerdict::Script(reason)), Effects::default()),
+            None => (verdict, effects),
+>>>>>>> judge2
         }
+    }
+
+    /// Why a name that is not known may be one all the same.
+    fn excuse(&self, text: &str, refusal: &Refusal) -> Option<&'static str> {
+        use RefusalKind as K;
+        let of_name = matches!(
+            refusal.kind,
+            K::UnknownTable | K::UnknownName | K::UnknownFunction | K::UnknownField | K::UnknownNameInList
+        );
+        let name = text.get(refusal.range.clone()).unwrap_or_default();
+        let last = last_part(&references::written(name));
+        let doubtful = last.is_some_and(|last| self.doubtful.contains(&last));
+        let excuse = if doubtful {
+            Some("a name whose own statement has no verdict")
+        } else {
+            self.opaque
+        };
+        excuse.filter(|_| of_name)
     }
 
     /// Control flow: refused where the grammar refuses it, else no verdict.
@@ -179,7 +212,8 @@ impl Script<'_> {
                 .variables
                 .extend(names.into_iter().map(|name| (name, of.clone())));
         } else {
-            self.opaque = Some("a variable of unknown type");
+            let names = names.into_iter().map(|name| name.to_lowercase());
+            self.doubtful.extend(names);
         }
         named(verdict, "VariableDeclaration")
     }
@@ -237,14 +271,48 @@ impl Script<'_> {
     fn remember(&mut self, effects: Effects) {
         match effects.made {
             Some((path, Made::Relation(columns))) if !columns.is_empty() => {
-                Arc::make_mut(&mut self.scope).tables.push((path, columns));
+                let made = self.paths(&path).into_iter().map(|path| (path, columns.clone()));
+                Arc::make_mut(&mut self.scope).tables.extend(made);
             }
-            Some((path, Made::Function(function))) => Arc::make_mut(&mut self.scope)
-                .functions
-                .push(made(path, *function)),
+            Some((path, Made::Function(function))) => {
+                let paths = self.paths(&path).into_iter();
+                let made = paths.map(|path| made(path, (*function).clone()));
+                Arc::make_mut(&mut self.scope).functions.extend(made);
+            }
             _ => {}
         }
     }
+
+    /// The paths of what was made under this one: the default project may be written or not.
+    fn paths(&self, path: &[String]) -> Vec<Vec<String>> {
+        let path: Vec<String> = path
+            .iter()
+            .flat_map(|part| part.split('.'))
+            .map(str::to_owned)
+            .collect();
+        let project = self.snapshot.default_project.as_ref();
+        let other = match (path.as_slice(), project) {
+            ([dataset, name], Some(project)) => Some(vec![project.clone(), dataset.clone(), name.clone()]),
+            ([first, rest @ ..], Some(project)) if rest.len() == 2 && first == project => Some(rest.to_vec()),
+            _ => None,
+        };
+        [path].into_iter().chain(other).collect()
+    }
+}
+
+/// The names that a CREATE statement may mean to make: those before its columns, arguments or query.
+fn created(text: &str, tokens: &[Token]) -> Vec<String> {
+    let head = tokens
+        .iter()
+        .position(|t| t.is_symbol(text, "(") || t.is_word(text, "AS"));
+    let head = &tokens[..head.unwrap_or(tokens.len())];
+    let names = head.iter().filter(|t| t.is_name()).map(|t| unquote(t.text(text)));
+    names.filter_map(|name| last_part(&[name])).collect()
+}
+
+/// The last part of a path, in small letters.
+fn last_part(path: &[String]) -> Option<String> {
+    Some(path.last()?.rsplit('.').next()?.to_lowercase())
 }
 
 /// The function that a CREATE FUNCTION made, as later statements call it.

@@ -118,6 +118,8 @@ pub enum NoVerdict {
     Memory,
     /// The statement is nested more deeply than the analyzer can follow.
     Nesting,
+    /// The text has no statement: it is empty, or comments only.
+    Empty,
     /// The text has template tags: it is no SQL yet.
     Template,
     /// The statement is longer than is analyzed.
@@ -201,6 +203,7 @@ impl fmt::Display for NoVerdict {
             Self::Deadline => f.write_str("the analysis took too long"),
             Self::Memory => f.write_str("the analysis needs more memory than it may have"),
             Self::Nesting => f.write_str("the statement is nested too deeply"),
+            Self::Empty => f.write_str("the text has no statement"),
             Self::Template => f.write_str("the text is a template"),
             Self::Length => f.write_str("the statement is too long"),
             Self::Analyzer(message) => write!(f, "the analyzer failed: {message}"),

@@ -44,6 +44,11 @@ pub(crate) struct Template {
 /// One instance; after a trap it must not be called again.
 pub(crate) struct Instance {
     store: Store<Host>,
+    exports: Exports,
+}
+
+/// What an instance offers.
+struct Exports {
     instance: wasmtime::Instance,
     memory: Memory,
     malloc: TypedFunc<i32, i32>,
@@ -68,29 +73,13 @@ impl Template {
         store.limiter(|host| host);
         store.set_epoch_deadline(ticks);
         store.epoch_deadline_trap();
-        self.start(&mut store)
-            .map_err(|e| failure(&store, &e))
-            .map(|parts| {
-                let (instance, memory, malloc, free) = parts;
-                Instance {
-                    store,
-                    instance,
-                    memory,
-                    malloc,
-                    free,
-                }
-            })
+        match self.start(&mut store) {
+            Ok(exports) => Ok(Instance { store, exports }),
+            Err(error) => Err(failure(&store, &error)),
+        }
     }
 
-    fn start(
-        &self,
-        store: &mut Store<Host>,
-    ) -> wasmtime::Result<(
-        wasmtime::Instance,
-        Memory,
-        TypedFunc<i32, i32>,
-        TypedFunc<i32, ()>,
-    )> {
+    fn start(&self, store: &mut Store<Host>) -> wasmtime::Result<Exports> {
         let instance = self.module.instantiate(&mut *store)?;
         instance
             .get_typed_func::<(), ()>(&mut *store, "_initialize")?
@@ -98,9 +87,12 @@ impl Template {
         let memory = instance
             .get_memory(&mut *store, "memory")
             .ok_or_else(|| wasmtime::Error::msg("the module exports no memory"))?;
-        let malloc = instance.get_typed_func(&mut *store, "wasm_malloc")?;
-        let free = instance.get_typed_func(&mut *store, "wasm_free")?;
-        Ok((instance, memory, malloc, free))
+        Ok(Exports {
+            memory,
+            malloc: instance.get_typed_func(&mut *store, "wasm_malloc")?,
+            free: instance.get_typed_func(&mut *store, "wasm_free")?,
+            instance,
+        })
     }
 }
 
@@ -117,18 +109,20 @@ impl Instance {
 
     /// Bytes of linear memory that the instance holds.
     pub(crate) fn memory_size(&self) -> usize {
-        self.memory.data_size(&self.store)
+        self.exports.memory.data_size(&self.store)
     }
 
     fn exchange(&mut self, method: &str, request: &[u8]) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
         let name = format!("ZetaSqlLocalService_{method}");
         let function = self
+            .exports
             .instance
             .get_typed_func::<(i32, i32, i32), i32>(&mut self.store, &name)?;
         let length = i32::try_from(request.len())?;
         let input = self.allocate(request.len().max(1))?;
         let output_length = self.allocate(4)?;
-        self.memory
+        self.exports
+            .memory
             .write(&mut self.store, input as u32 as usize, request)?;
         let output = function.call(&mut self.store, (input, length, output_length))?;
         let answer = if output == 0 {
@@ -136,16 +130,20 @@ impl Instance {
         } else {
             let length = self.read_u32(output_length)?;
             let bytes = self.bytes(output, length)?;
-            self.free.call(&mut self.store, output)?;
+            self.exports.free.call(&mut self.store, output)?;
             Ok(bytes)
         };
-        self.free.call(&mut self.store, input)?;
-        self.free.call(&mut self.store, output_length)?;
+        self.exports.free.call(&mut self.store, input)?;
+        self.exports.free.call(&mut self.store, output_length)?;
         Ok(answer)
     }
 
     fn allocate(&mut self, length: usize) -> wasmtime::Result<i32> {
-        match self.malloc.call(&mut self.store, i32::try_from(length)?)? {
+        match self
+            .exports
+            .malloc
+            .call(&mut self.store, i32::try_from(length)?)?
+        {
             0 => {
                 self.store.data_mut().memory_denied = true;
                 Err(wasmtime::Error::msg("the module has no memory left"))
@@ -156,9 +154,11 @@ impl Instance {
 
     fn last_error(&mut self) -> wasmtime::Result<String> {
         let text = self
+            .exports
             .instance
             .get_typed_func::<(), i32>(&mut self.store, "wasm_get_last_error")?;
         let size = self
+            .exports
             .instance
             .get_typed_func::<(), i32>(&mut self.store, "wasm_get_last_error_size")?;
         let at = text.call(&mut self.store, ())?;
@@ -177,7 +177,11 @@ impl Instance {
 
     fn bytes(&self, at: i32, length: u32) -> wasmtime::Result<Vec<u8>> {
         let start = at as u32 as usize;
-        let bytes = self.memory.data(&self.store).get(start..start + length as usize);
+        let bytes = self
+            .exports
+            .memory
+            .data(&self.store)
+            .get(start..start + length as usize);
         bytes
             .map(<[u8]>::to_vec)
             .ok_or_else(|| wasmtime::Error::msg("the module answered outside its memory"))

@@ -92,7 +92,8 @@ fn the_deadline_ends_an_analysis() {
 #[test]
 fn memory_has_an_end() {
     let judge = judge_with(JudgeOptions {
-        memory_limit: 40 << 20,
+        memory_limit: 32 << 20,
+        deadline: Duration::from_secs(60),
         ..JudgeOptions::default()
     });
     assert_eq!(ask(&judge, &wide(6_000)), Verdict::Unknown(NoVerdict::Memory));

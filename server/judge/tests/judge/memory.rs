@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bigquill_analysis::schema::{CatalogSnapshot, Column, DataType, TableSchema};
+use bigquill_analysis::schema::{CatalogSnapshot, Column, DataType, Mode, TableSchema};
 use bigquill_judge::{Context, JudgeOptions, RefusalKind};
 
 use crate::support::{columns, judge, judge_with, shop};
@@ -32,10 +32,13 @@ fn a_changed_schema_changes_the_verdict() {
     assert_eq!(first.refusal().map(|r| r.kind), Some(RefusalKind::UnknownName));
     let widened = |table: &Arc<TableSchema>| {
         let mut table = TableSchema::clone(table);
-        let mut column = Column::clone(&table.columns[0]);
-        column.name = "extra".to_owned();
-        column.data_type = DataType::Date;
-        table.columns.push(column);
+        table.columns.push(Column {
+            name: "extra".to_owned(),
+            data_type: DataType::Date,
+            mode: Mode::Nullable,
+            description: String::new(),
+            fields: Vec::new(),
+        });
         table
     };
     let snapshot = CatalogSnapshot::new(None, shop().tables().map(widened), []);

@@ -228,7 +228,7 @@ fn refused_at_this_place() {
         ),
         (
             "\n-- all of them\n‹UPDATE› shop.orders SET total = 1",
-            K::NotInBigQuery,
+            K::Other,
             "UPDATE must have a WHERE clause",
         ),
         ("‹SHOW› TABLES", K::NotInBigQuery, "not supported"),
