@@ -111,44 +111,24 @@ impl Script<'_> {
         {
             self.opaque = Some("ALTER");
         }
-<<<<<<< HEAD
         let query = ["SELECT", "WITH", "FROM"].iter().any(|keyword| first(keyword));
         if verdict == Verdict::Unknown(NoVerdict::Stopped) && !query {
             self.opaque = Some("a statement that is not analyzed yet");
-=======
+        }
         if first("CREATE") && effects.made.is_none() {
             self.doubtful.extend(created(text, &tokens));
->>>>>>> judge2
         }
         self.remember(effects);
         verdict
     }
 
     fn analyze(&self, text: &str) -> (Verdict, Effects) {
-<<<<<<< HEAD
         let (verdict, effects) =
             self.judge
                 .analyze(text, self.snapshot, self.context, &self.scope, self.go_on);
-        let unknown = verdict.refusal().is_some_and(|refusal| {
-            use RefusalKind as K;
-            matches!(
-                refusal.kind,
-                K::UnknownTable
-                    | K::UnknownName
-                    | K::UnknownFunction
-                    | K::UnknownField
-                    | K::UnknownNameInList
-            )
-        });
-        match self.opaque {
-            Some(before) if unknown => (Verdict::Unknown(NoVerdict::Script(before)), Effects::default()),
-            _ => (verdict, effects),
-=======
-        let (verdict, effects) = self.judge.analyze(text, self.snapshot, self.context, &self.scope);
         match verdict.refusal().and_then(|refusal| self.excuse(text, refusal)) {
             Some(reason) => (Verdict::Unknown(NoVerdict::Script(reason)), Effects::default()),
             None => (verdict, effects),
->>>>>>> judge2
         }
     }
 
