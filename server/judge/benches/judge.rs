@@ -1,10 +1,11 @@
 //! What a verdict costs: opening from the cache, time for a statement, memory.
 //!
 //! `BIGQUILL_TEST_MODELS=DIR cargo bench -p bigquill-judge --bench judge [-- VERDICTS]`. Statements are those of
-//! `fixtures/statements/judge.jsonl.gz`; nothing is remembered between them. `VERDICTS` (10,000 unless said) is
+//! `fixtures/statements/judge.jsonl.gz`; nothing is remembered between them. `VERDICTS` (2,000 unless said) is
 //! how many are asked for in a row to see memory grow.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ fn main() -> Result<(), Error> {
     let verdicts = std::env::args()
         .skip(1)
         .find_map(|a| a.parse().ok())
-        .unwrap_or(10_000);
+        .unwrap_or(2_000);
     let models = std::env::var_os("BIGQUILL_TEST_MODELS").ok_or("BIGQUILL_TEST_MODELS names no folder")?;
     let models = PathBuf::from(models);
     let source = ModuleSource::pinned(models.join(MODULE_FILE));
@@ -76,7 +77,7 @@ fn passes(judge: &Judge, statements: &[Statement]) {
     for statement in statements {
         for times in [&mut first, &mut again] {
             let started = Instant::now();
-            judge.verdict(&statement.sql, &statement.snapshot, &Context::default());
+            black_box(judge.verdict(&statement.sql, &statement.snapshot, &Context::default()));
             times.push(started.elapsed());
         }
     }
@@ -87,7 +88,7 @@ fn passes(judge: &Judge, statements: &[Statement]) {
 fn in_a_row(judge: &Judge, statements: &[Statement], verdicts: usize) {
     let started = Instant::now();
     for statement in statements.iter().cycle().take(verdicts) {
-        judge.verdict(&statement.sql, &statement.snapshot, &Context::default());
+        black_box(judge.verdict(&statement.sql, &statement.snapshot, &Context::default()));
     }
     eprintln!("{verdicts} verdicts in a row: {:.1?}", started.elapsed());
 }

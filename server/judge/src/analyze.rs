@@ -115,12 +115,6 @@ fn accepted(lease: &mut Lease<Session>, answer: &[u8]) -> (Verdict, Effects) {
         return (Verdict::Unknown(reason), Effects::default());
     };
     let resolved = Resolved::new(&bytes);
-    if let Some(verb) = resolved.unconditional() {
-        return (
-            Verdict::Refused(without_where(verb, statement)),
-            Effects::default(),
-        );
-    }
     let accepted = Accepted {
         statement: resolved.name,
         columns: resolved.columns(),

@@ -19,6 +19,7 @@ mod memo;
 mod messages;
 mod module;
 mod position;
+mod probe;
 mod references;
 mod refusal;
 mod resolved;

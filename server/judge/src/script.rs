@@ -15,9 +15,11 @@ use crate::analyze::Effects;
 use crate::catalog::Scope;
 use crate::dialect::{self, number};
 use crate::judge::{Context, Judge};
-use crate::messages::{Function, ParseResumeLocation};
+use crate::messages::{Function, ParseResumeLocation, Type};
+use crate::probe::{Cast, Probe};
 use crate::references::{self, code};
 use crate::resolved::{Made, MadeFunction};
+use crate::types;
 use crate::verdict::{Accepted, NoVerdict, Refusal, RefusalKind, Verdict};
 
 /// The verdict on each statement, with its bytes in the text.
@@ -186,7 +188,7 @@ impl Script<'_> {
         if grammar.accepted().is_none() {
             return grammar;
         }
-        let (verdict, effects) = self.probe(text, value, of);
+        let (verdict, effects) = self.probe(text, value, of.map_or(Cast::None, Cast::Written));
         if let Some(of) = effects.first_type {
             Arc::make_mut(&mut self.scope)
                 .variables
@@ -204,46 +206,28 @@ impl Script<'_> {
         let equals = tokens.iter().position(|t| t.is_symbol(text, "="));
         match equals.and_then(|at| bytes(&tokens[at + 1..])) {
             Some(value) if grammar.accepted().is_some() => {
-                named(self.probe(text, Some(value), None).0, "SingleAssignment")
+                let target = tokens.get(1).filter(|_| equals == Some(2));
+                let of = target.and_then(|t| self.variable(&unquote(t.text(text))));
+                let cast = of.map_or(Cast::None, |of| Cast::Known(types::sql(of)));
+                named(self.probe(text, Some(value), cast).0, "SingleAssignment")
             }
             _ => grammar,
         }
     }
 
-    /// The verdict on an expression, cast to a type: both are bytes of `text`, and so is a refusal's range.
-    fn probe(&self, text: &str, value: Option<Range<usize>>, of: Option<Range<usize>>) -> (Verdict, Effects) {
-        let mut probe = String::from("SELECT ");
-        let mut pieces = Vec::new(); // where a piece stands in the probe, and where in the text
-        let mut piece = |probe: &mut String, range: &Range<usize>| {
-            pieces.push((probe.len(), range.clone()));
-            probe.push_str(&text[range.clone()]);
-        };
-        if of.is_some() {
-            probe.push_str("CAST(");
-        }
-        match &value {
-            Some(value) => {
-                probe.push('(');
-                piece(&mut probe, value);
-                probe.push(')');
-            }
-            None => probe.push_str("NULL"),
-        }
-        if let Some(of) = &of {
-            probe.push_str(" AS ");
-            piece(&mut probe, of);
-            probe.push(')');
-        }
-        let (mut verdict, effects) = self.analyze(&probe);
+    /// The type of a variable.
+    fn variable(&self, name: &str) -> Option<&Type> {
+        let mut variables = self.scope.variables.iter();
+        let found = variables.find(|(variable, _)| variable.eq_ignore_ascii_case(name));
+        found.map(|(_, of)| of)
+    }
+
+    /// The verdict on an expression, cast to a type: its places, too, are bytes of `text`.
+    fn probe(&self, text: &str, value: Option<Range<usize>>, cast: Cast) -> (Verdict, Effects) {
+        let probe = Probe::new(text, value, cast);
+        let (mut verdict, effects) = self.analyze(&probe.sql);
         if let Verdict::Refused(refusal) = &mut verdict {
-            let inside = |at: usize| {
-                pieces
-                    .iter()
-                    .find(|(start, range)| (*start..=start + range.len()).contains(&at))
-            };
-            let back = |at: usize| inside(at).map(|(start, range)| range.start + at - start);
-            let start = back(refusal.range.start).unwrap_or_default();
-            refusal.range = start..back(refusal.range.end).unwrap_or(start).max(start);
+            refusal.range = probe.back(&refusal.range);
         }
         (verdict, effects)
     }

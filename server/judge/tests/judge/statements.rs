@@ -223,7 +223,7 @@ fn refused_at_this_place() {
         ),
         (
             "‹DELETE› FROM shop.orders",
-            K::NotInBigQuery,
+            K::Other,
             "DELETE must have a WHERE clause",
         ),
         (
@@ -243,7 +243,7 @@ fn refused_at_this_place() {
             K::UnknownNameInList,
             "titel is not present",
         ),
-        ("SELECT shop.‹nett›(1)", K::UnknownFunction, "Function not found"),
+        ("SELECT ‹shop.nett›(1)", K::UnknownFunction, "Function not found"),
         (
             "-- é😀\tü\nSELECT '😀é',\t‹titel› FROM shop.products",
             K::UnknownName,

@@ -78,7 +78,7 @@ pub(crate) fn shop() -> Arc<CatalogSnapshot> {
         let routines = read.iter().flat_map(|(_, routines, _)| routines.clone());
         Arc::new(CatalogSnapshot::new(None, tables, routines))
     };
-    Arc::clone(SHOP.get_or_init(|| read()))
+    Arc::clone(SHOP.get_or_init(read))
 }
 
 /// What the shared judge says of a statement over the shop.
