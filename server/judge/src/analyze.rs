@@ -74,7 +74,7 @@ pub(crate) fn analyze(
 /// The analyzer's options for this statement, encoded.
 fn options(statement: &Statement<'_>) -> Vec<u8> {
     let positional = statement.tokens.iter().any(|t| t.text(statement.text) == "?");
-    dialect::analyzer(positional, &statement.context.parameters).encode_to_vec()
+    dialect::analyzer(statement.text, positional, &statement.context.parameters).encode_to_vec()
 }
 
 /// Why a lost call brings no verdict.

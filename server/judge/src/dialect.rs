@@ -247,7 +247,10 @@ pub(crate) fn builtin_functions() -> BuiltinFunctionOptions {
 }
 
 /// How a statement is analyzed. Parameters are given by position or named, with the types that are known.
-pub(crate) fn analyzer(positional: bool, parameters: &[(String, String)]) -> AnalyzerOptions {
+///
+/// System variables and pseudo columns are declared only where the text may name one: declaring them takes longer
+/// than analyzing a short query.
+pub(crate) fn analyzer(text: &str, positional: bool, parameters: &[(String, String)]) -> AnalyzerOptions {
     let declared = parameters
         .iter()
         .filter(|_| !positional)
@@ -271,13 +274,18 @@ pub(crate) fn analyzer(positional: bool, parameters: &[(String, String)]) -> Ana
         allow_undeclared_parameters: Some(true),
         allowed_hints_and_options: Some(AllowedHintsAndOptions {}),
         parameter_mode: Some(i32::from(positional)),
-        ddl_pseudo_columns: vec![
-            pseudo("_PARTITIONTIME", "TIMESTAMP"),
-            pseudo("_PARTITIONDATE", "DATE"),
-        ],
+        ddl_pseudo_columns: if text.to_ascii_uppercase().contains("_PARTITION") {
+            vec![
+                pseudo("_PARTITIONTIME", "TIMESTAMP"),
+                pseudo("_PARTITIONDATE", "DATE"),
+            ]
+        } else {
+            Vec::new()
+        },
         preserve_column_aliases: Some(true),
         system_variables: SYSTEM_VARIABLES
             .iter()
+            .filter(|_| text.contains("@@"))
             .map(|(name, of)| SystemVariable {
                 name_path: name.split('.').map(str::to_owned).collect(),
                 r#type: types::parse(of),

@@ -1,9 +1,9 @@
 //! The compiled module on disk.
 //!
-//! A file is named by the module's digest and by a digest of everything that native code depends on (wasmtime's
-//! version, its settings, the CPU's features), so another version or machine never finds it. Beside it stands a
-//! stamp: length and CRC-32 of the compiled file. A file that is truncated, damaged or without a stamp that fits
-//! is not loaded but written anew. The stamp is against accidents, and a checksum of 75 MB must not cost more than
+//! A file is named by the module's digest and by a digest of everything that native code depends on (our own passes,
+//! wasmtime's version, its settings, the CPU's features), so another version or machine never finds it. Beside it
+//! stands a stamp: length and CRC-32 of the compiled file. A file that is truncated, damaged or without a stamp that
+//! fits is not loaded but written anew. The stamp is against accidents, and a checksum of 75 MB must not cost more than
 //! all the rest of opening. Whoever may write the folder may run code as this user, so the folder is
 //! closed to others, and one that others may write is not used.
 #![expect(unsafe_code, reason = "loading native code from a file is unsafe by nature")]
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, Module};
 
-use super::Sha256Digest;
+use super::{Sha256Digest, optimize};
 
 /// The folder for compiled modules; made when first written, for its owner alone.
 #[derive(Debug, Clone)]
@@ -34,6 +34,7 @@ impl Entry {
     pub(super) fn new(folder: &CacheFolder, engine: &Engine, module: Sha256Digest) -> Self {
         let mut compatibility = DigestHasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut compatibility);
+        optimize::VERSION.hash(&mut compatibility);
         let compatibility = Sha256Digest(compatibility.0.finalize().into());
         let name = format!(
             "googlesql-{:.16}-{:.16}",

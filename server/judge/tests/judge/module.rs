@@ -53,18 +53,28 @@ fn a_foreign_module_is_refused() {
 }
 
 /// Copies the compiled module into a folder of its own; returns the copy's code file.
+///
+/// The cache may have what other versions compiled, too.
 fn copied_cache(to: &std::path::Path) -> PathBuf {
     module();
-    let mut code = None;
-    for entry in fs::read_dir(cache().0).unwrap() {
-        let path = entry.unwrap().path();
-        let copy = to.join(path.file_name().unwrap());
-        fs::copy(&path, &copy).unwrap();
-        if copy.extension().is_some_and(|e| e == "cwasm") {
-            code = Some(copy);
+    let entries = fs::read_dir(cache().0).unwrap();
+    let codes = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "cwasm"));
+    for code in codes {
+        let copy = |path: &std::path::Path| {
+            let copy = to.join(path.file_name().unwrap());
+            fs::copy(path, &copy).unwrap();
+            copy
+        };
+        let (stamp, code) = (copy(&code.with_extension("stamp")), copy(&code));
+        if loads(to) {
+            return code;
         }
+        fs::remove_file(stamp).unwrap();
+        fs::remove_file(code).unwrap();
     }
-    code.unwrap()
+    panic!("no compiled form in the cache is of this version");
 }
 
 fn private_folder() -> tempfile::TempDir {
