@@ -8,6 +8,7 @@ use bigquill::settings::{ConfigFile, Sources};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::binary::{self, Ran};
 use crate::client::Client;
 use crate::generator::{Gate, Ready, gated};
 
@@ -41,6 +42,16 @@ impl Workspace {
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Writes a file in it.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("the folder is ours");
+    }
+
+    /// Runs the `bigquill` binary in it.
+    pub async fn run(&self, arguments: &[&str], input: &str) -> Ran {
+        binary::run(self.folder.path(), arguments, input).await
     }
 
     /// Address of the folder.
