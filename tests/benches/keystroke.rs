@@ -72,14 +72,7 @@ async fn without_judge(text: &str) {
         let (line, character, at) = place(keystroke);
         version += 1;
         let begin = Instant::now();
-        change(
-            &mut client,
-            &uri,
-            version,
-            (line, character, line, character),
-            TYPED[at],
-        )
-        .await;
+        type_key(&mut client, &uri, version, keystroke).await;
         loop {
             let published = client.notification("textDocument/publishDiagnostics").await;
             if published["version"] == version {
@@ -141,14 +134,7 @@ async fn with_judge(text: &str) {
         let (line, character, at) = place(keystroke);
         version += 1;
         let begin = Instant::now();
-        change(
-            &mut client,
-            &uri,
-            version,
-            (line, character, line, character),
-            TYPED[at],
-        )
-        .await;
+        type_key(&mut client, &uri, version, keystroke).await;
         pull(&mut client, &uri).await;
         verdicts.push(begin.elapsed());
         if at + 1 == TYPED.len() {
@@ -179,6 +165,19 @@ fn resident_megabytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
     pages.unwrap_or(0) * 4096 / 1_000_000
+}
+
+/// Types the key of a keystroke.
+async fn type_key(client: &mut Client, uri: &str, version: u32, keystroke: u32) {
+    let (line, character, at) = place(keystroke);
+    change(
+        client,
+        uri,
+        version,
+        (line, character, line, character),
+        TYPED[at],
+    )
+    .await;
 }
 
 async fn change(client: &mut Client, uri: &str, version: u32, range: (u32, u32, u32, u32), text: &str) {

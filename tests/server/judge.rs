@@ -1,28 +1,12 @@
 //! GoogleSQL's verdicts where the editor shows them.
 
-use bigquill_tests::client::Client;
 use bigquill_tests::workspace::{Workspace, rich};
 use serde_json::{Value, json};
 
-use crate::support::{at, close, edit, editor_range, findings, open, send_open};
+use crate::support::{at, close, edit, editor_range, findings, findings_until, open, send_open};
 
 /// A comparison that the resolver, which knows no types, lets pass.
 const MISTYPED: &str = "SELECT name FROM shop.customers WHERE customer_id = 'x'";
-
-/// Reads findings of a version until they are these.
-async fn findings_until(
-    client: &mut Client,
-    uri: &str,
-    version: i32,
-    wanted: impl Fn(&[Value]) -> bool,
-) -> Vec<Value> {
-    loop {
-        let found = findings(client, uri, version).await;
-        if wanted(&found) {
-            return found;
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_type_error_is_flagged_and_vanishes_when_it_is_mended() {

@@ -9,7 +9,7 @@ use bigquill_tests::generator::{Broken, Fetchable, Ready, gated};
 use bigquill_tests::workspace::{Workspace, fixture, options, rich};
 use serde_json::{Value, json};
 
-use crate::support::{close, edit, findings, open};
+use crate::support::{close, edit, findings_until, open};
 
 fn idle() -> Arc<dyn ModelSource> {
     Arc::new(Ready(gated().0))
@@ -137,8 +137,12 @@ async fn a_changed_catalog_is_read_again() {
     client
         .notify("workspace/didChangeWatchedFiles", json!({ "changes": changes }))
         .await;
-    let found = findings(&mut client, &uri, 1).await;
-    assert_eq!(found[0]["code"], "unknown-column");
+    findings_until(&mut client, &uri, 1, |found| {
+        found
+            .first()
+            .is_some_and(|finding| finding["code"] == "unknown-column")
+    })
+    .await;
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -165,8 +169,12 @@ async fn the_editors_configuration_is_asked_for_and_followed() {
     let (id, _) = client.server_request("workspace/configuration").await;
     let catalog = fixture("catalogs/gender_gap.json").display().to_string();
     client.answer(id, json!([{ "catalog": [catalog] }])).await;
-    let found = findings(&mut client, &uri, 1).await;
-    assert_eq!(found[0]["code"], "unknown-table");
+    findings_until(&mut client, &uri, 1, |found| {
+        found
+            .first()
+            .is_some_and(|finding| finding["code"] == "unknown-table")
+    })
+    .await;
     close(&mut client, &uri).await;
     client.finish().await;
 }
@@ -188,8 +196,12 @@ async fn a_pushed_configuration_is_followed() {
             json!({ "settings": settings }),
         )
         .await;
-    let found = findings(&mut client, &uri, 1).await;
-    assert_eq!(found[0]["code"], "unknown-column");
+    findings_until(&mut client, &uri, 1, |found| {
+        found
+            .first()
+            .is_some_and(|finding| finding["code"] == "unknown-column")
+    })
+    .await;
     close(&mut client, &uri).await;
     client.finish().await;
 }

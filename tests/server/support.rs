@@ -64,6 +64,21 @@ pub(crate) async fn findings(client: &mut Client, uri: &str, version: i32) -> Ve
     }
 }
 
+/// Reads findings of a version until they are these: what changes beside the text has them published again.
+pub(crate) async fn findings_until(
+    client: &mut Client,
+    uri: &str,
+    version: i32,
+    wanted: impl Fn(&[Value]) -> bool,
+) -> Vec<Value> {
+    loop {
+        let found = findings(client, uri, version).await;
+        if wanted(&found) {
+            return found;
+        }
+    }
+}
+
 pub(crate) fn editor_range((a, b, c, d): (u32, u32, u32, u32)) -> Value {
     json!({ "start": { "line": a, "character": b }, "end": { "line": c, "character": d } })
 }

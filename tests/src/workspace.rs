@@ -78,7 +78,11 @@ impl Workspace {
 
     /// A client of a server in memory, initialized in this workspace.
     pub async fn client(&self, models: Arc<dyn ModelSource>, capabilities: Value) -> Client {
-        let mut client = Client::in_memory(options(models));
+        self.start(options(models), capabilities).await
+    }
+
+    async fn start(&self, options: ServerOptions, capabilities: Value) -> Client {
+        let mut client = Client::in_memory(options);
         client.initialize(self.initialize_params(capabilities)).await;
         client
     }
@@ -90,9 +94,7 @@ impl Workspace {
             judge: JudgeSource::Given(crate::judge::judge()),
             ..options(Arc::new(Ready(generator)))
         };
-        let mut client = Client::in_memory(options);
-        client.initialize(self.initialize_params(capabilities)).await;
-        (client, gate)
+        (self.start(options, capabilities).await, gate)
     }
 
     /// A client of a server with a gated generator and without GoogleSQL.

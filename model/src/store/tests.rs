@@ -542,7 +542,7 @@ fn known_models_are_listed_found_and_removed() {
     std::fs::write(store.folder().join(known.file), b"x").unwrap();
     std::fs::write(store.folder().join(format!("{}.index.part", known.file)), b"xyz").unwrap();
     let listed = store.list();
-    assert_eq!(listed.len(), 3);
+    assert_eq!(listed.len(), KNOWN_MODELS.len());
     assert_eq!((listed[0].model, listed[0].bytes), (known, 1));
     assert!(listed[0].path.is_some() && listed[1].path.is_none());
     let error = store.verify(DEFAULT_MODEL, &ignore).unwrap_err().to_string();

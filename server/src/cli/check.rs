@@ -76,7 +76,12 @@ pub(super) fn run(args: &CheckArgs, common: &Common, out: &mut Output) -> anyhow
     let googlesql = if args.no_judge {
         None
     } else {
-        let settings = common.load(std::env::current_dir()?, &[])?.settings;
+        let here = std::env::current_dir()?;
+        let settings = match args.jsonl {
+            Some(_) => common.load(here, &[])?.settings,
+            // The problems are told when the settings of each file's folder are loaded.
+            None => common.read(here).settings,
+        };
         judge::wanted(&settings)
     };
     anyhow::ensure!(

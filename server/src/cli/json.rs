@@ -9,10 +9,6 @@ use crate::position::{Encoding, LineIndex};
 /// Findings with positions from 0, in UTF-16 units, in `text`.
 pub(super) fn diagnostics(text: &str, diagnostics: &[Diagnostic]) -> Value {
     let index = LineIndex::new(text);
-    let place = |offset| {
-        let position = index.position(text, offset, Encoding::Utf16);
-        json!({"line": position.line, "character": position.character})
-    };
     diagnostics
         .iter()
         .map(|d| {
@@ -21,11 +17,17 @@ pub(super) fn diagnostics(text: &str, diagnostics: &[Diagnostic]) -> Value {
                 "severity": severity(d.severity),
                 "source": d.code.source().as_str(),
                 "message": d.message,
-                "start": place(d.range.start),
-                "end": place(d.range.end),
+                "start": place(text, &index, d.range.start),
+                "end": place(text, &index, d.range.end),
             })
         })
         .collect()
+}
+
+/// A position from 0, in UTF-16 units.
+pub(super) fn place(text: &str, index: &LineIndex, offset: usize) -> Value {
+    let position = index.position(text, offset, Encoding::Utf16);
+    json!({"line": position.line, "character": position.character})
 }
 
 /// An answer: `sql`, `proved`, `proved_by`, `diagnostics`, `prompt_tokens`, `tokens`, `ms`; with `details` all that is known.
@@ -55,7 +57,7 @@ pub(super) fn answer(answer: &Answer, details: bool) -> Map<String, Value> {
 fn findings(answer: &Answer) -> Value {
     let mut all = diagnostics(&answer.sql, &answer.diagnostics);
     let index = LineIndex::new(&answer.sql);
-    let end = index.position(&answer.sql, answer.sql.len(), Encoding::Utf16);
+    let end = place(&answer.sql, &index, answer.sql.len());
     if let Value::Array(all) = &mut all {
         all.extend(answer.reasons.iter().filter(|_| !answer.proved).map(|reason| {
             json!({
@@ -63,7 +65,7 @@ fn findings(answer: &Answer) -> Value {
                 "severity": "warning",
                 "message": reason,
                 "start": {"line": 0, "character": 0},
-                "end": {"line": end.line, "character": end.character},
+                "end": end,
             })
         }));
     }

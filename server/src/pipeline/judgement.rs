@@ -27,7 +27,8 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(sql: &str, snapshot: &CatalogSnapshot, googlesql: Option<&Judge>) -> Judgement {
     let proof = prove(sql, snapshot);
-    let unfit = if !is_one_query(sql) {
+    let refused = !is_one_query(sql);
+    let unfit = if refused {
         Some("it is not one query, and nothing else is taken from a model")
     } else if snapshot.is_empty() {
         Some("there is no catalog to check its names against")
@@ -37,7 +38,7 @@ pub fn judge(sql: &str, snapshot: &CatalogSnapshot, googlesql: Option<&Judge>) -
     if let Some(reason) = unfit {
         return Judgement {
             proved_by: None,
-            refused: !is_one_query(sql),
+            refused,
             diagnostics: proof.diagnostics,
             // Whatever else is said of it follows from this.
             reasons: vec![reason.to_owned()],

@@ -10,8 +10,7 @@ use tokio::sync::watch;
 /// How often the process is looked for.
 const INTERVAL: Duration = Duration::from_secs(if cfg!(target_os = "linux") { 1 } else { 10 });
 
-/// Returns once the process that `parent` names is gone; never where it names none, or one that we cannot see to
-/// begin with (it may live on the other side of a container).
+/// Returns once the process that `parent` names is gone; never where it names none.
 pub(super) async fn gone(mut parent: watch::Receiver<Option<u32>>) {
     let process = loop {
         if let Some(process) = *parent.borrow_and_update() {
@@ -21,22 +20,21 @@ pub(super) async fn gone(mut parent: watch::Receiver<Option<u32>>) {
             return std::future::pending().await;
         }
     };
-    if !runs(process) {
-        return std::future::pending().await;
-    }
     let mut interval = tokio::time::interval(INTERVAL);
     while runs(process) {
         interval.tick().await;
     }
 }
 
+/// Whether we can see the process. One that cannot be seen to begin with, from the other side of a container say, is not
+/// to be waited for.
 #[cfg(target_os = "linux")]
-fn runs(process: u32) -> bool {
+pub(super) fn runs(process: u32) -> bool {
     std::path::Path::new("/proc").join(process.to_string()).exists()
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-fn runs(process: u32) -> bool {
+pub(super) fn runs(process: u32) -> bool {
     // Without /proc the shell's tool asks the kernel; a tool that is missing is no reason to end.
     let mut kill = std::process::Command::new("kill");
     kill.arg("-0")
@@ -46,7 +44,7 @@ fn runs(process: u32) -> bool {
 }
 
 #[cfg(not(unix))]
-fn runs(_process: u32) -> bool {
+pub(super) fn runs(_process: u32) -> bool {
     // Elsewhere the end of stdin is what tells us.
     true
 }

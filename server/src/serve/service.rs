@@ -9,7 +9,7 @@ use tower::Service;
 use tower_lsp::jsonrpc::{Request, Response};
 use tower_lsp::{ClientSocket, ExitedError, LspService};
 
-use super::Answer;
+use super::{Answer, parent};
 use crate::backend::Backend;
 use crate::session::{ServerOptions, Session};
 
@@ -49,7 +49,9 @@ impl LanguageService {
             // lsp-types 0.94 drops what it does not know of the client's capabilities.
             self.session.offer_raw_capabilities(params);
             let process = params["processId"].as_u64().and_then(|id| u32::try_from(id).ok());
-            self.parent.send_replace(process);
+            // Looked at before the reply: a client that is gone right after it was there.
+            self.parent
+                .send_replace(process.filter(|process| parent::runs(*process)));
         }
         let response = self.inner.call(request);
         Box::pin(async move { Ok(response.await?.map(announce_inline_completion)) })

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::json;
 use crate::judge::context;
-use crate::position::{Encoding, LineIndex};
+use crate::position::LineIndex;
 
 /// What is known of a text.
 pub(super) struct Checked {
@@ -64,10 +64,7 @@ impl Checked {
 }
 
 fn statement(text: &str, index: &LineIndex, range: &Range<usize>, verdict: &Verdict) -> Value {
-    let place = |offset| {
-        let position = index.position(text, offset, Encoding::Utf16);
-        json!({"line": position.line, "character": position.character})
-    };
+    let place = |offset| json::place(text, index, offset);
     let mut value = json!({ "start": place(range.start), "end": place(range.end) });
     let mut set = |key: &str, content: Value| value[key] = content;
     match verdict {

@@ -3,6 +3,7 @@
 use bigquill_model::store::{JUDGE_MODULE, ModelStore};
 
 use super::Item;
+use super::model::{fetch_again, hash};
 use crate::judge::{self, Readiness};
 use crate::settings::Settings;
 
@@ -24,23 +25,10 @@ pub(super) fn report(settings: &Settings, verify: bool) -> Vec<Item> {
             "GoogleSQL is not on this machine: the resolver alone checks SQL",
             format!("`bigquill model pull {JUDGE_MODULE}` fetches it (8 MB) and compiles it"),
         ),
-        Err(error) => Item::fault(error.to_string(), again()),
+        Err(error) => Item::fault(error.to_string(), fetch_again(JUDGE_MODULE)),
     }];
-    if verify {
-        items.extend(hash());
+    if verify && ModelStore::open().is_ok_and(|store| store.path(JUDGE_MODULE).is_ok()) {
+        items.push(hash(JUDGE_MODULE));
     }
     items
-}
-
-fn hash() -> Option<Item> {
-    let store = ModelStore::open().ok()?;
-    store.path(JUDGE_MODULE).ok()?;
-    Some(match store.verify(JUDGE_MODULE, &|_| {}) {
-        Ok(digest) => Item::fine(format!("SHA-256 {}, as it should be", digest.sha256)),
-        Err(error) => Item::fault(error.to_string(), again()),
-    })
-}
-
-fn again() -> String {
-    format!("`bigquill model remove {JUDGE_MODULE}`, then `bigquill model pull {JUDGE_MODULE}`")
 }

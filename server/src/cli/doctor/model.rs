@@ -33,14 +33,17 @@ pub(super) fn report(settings: &Settings, verify: bool) -> Vec<Item> {
     items
 }
 
-fn hash(name: &str) -> Item {
+/// Whether a fetched file is the one that it should be.
+pub(super) fn hash(name: &str) -> Item {
     match ModelStore::open().and_then(|store| store.verify(name, &|_| {})) {
         Ok(digest) => Item::fine(format!("SHA-256 {}, as it should be", digest.sha256)),
-        Err(error) => Item::fault(
-            error.to_string(),
-            format!("`bigquill model remove {name}`, then `bigquill model pull {name}`"),
-        ),
+        Err(error) => Item::fault(error.to_string(), fetch_again(name)),
     }
+}
+
+/// The remedy for a damaged file.
+pub(super) fn fetch_again(name: &str) -> String {
+    format!("`bigquill model remove {name}`, then `bigquill model pull {name}`")
 }
 
 fn load(settings: &Settings) -> Vec<Item> {
