@@ -1,15 +1,27 @@
 //! Who bigquill is to BigQuery: kinds of credentials, tokens, quota project.
 
+use std::sync::OnceLock;
+
 use bigquill::bigquery::{BigQuery, BigQueryError, ConnectOptions};
 use bigquill::settings::Settings;
 use bigquill_tests::fault_server::{FaultServer, Reply};
+use rsa::RsaPrivateKey;
+use rsa::pkcs8::{EncodePrivateKey, LineEnding};
+use rsa::rand_core::OsRng;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::support::{impatient, message};
 
-/// An RSA key made for this test and used nowhere else.
-const KEY: &str = include_str!("key.pem");
+/// An RSA key made for this run.
+fn private_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let key = RsaPrivateKey::new(&mut OsRng, 2048).expect("a key of this size");
+        let pem = key.to_pkcs8_pem(LineEnding::LF).expect("a key can be written");
+        pem.to_string()
+    })
+}
 
 fn key_file(token_uri: &str) -> NamedTempFile {
     file(&json!({
@@ -17,7 +29,7 @@ fn key_file(token_uri: &str) -> NamedTempFile {
         "project_id": "of-the-key",
         "quota_project_id": "pays",
         "private_key_id": "1",
-        "private_key": KEY,
+        "private_key": private_key(),
         "client_email": "reader@of-the-key.example",
         "client_id": "1",
         "auth_uri": token_uri,
