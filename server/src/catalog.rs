@@ -8,21 +8,28 @@ use bigquill_analysis::schema::{CatalogSnapshot, TableReference, TableSchema};
 
 use crate::bigquery::BigQueryError;
 
+mod age;
 mod array;
 mod bigquery;
+mod cache;
 mod directory;
 mod file;
 pub mod import;
+mod live;
 mod shards;
 mod write;
 
+pub use age::ago;
 pub use bigquery::{BigQueryCatalog, Fetched, SyncProgress};
+pub use cache::{CacheError, CachedTable, CatalogCache, DatasetSummary};
 pub use directory::CatalogDirectory;
 pub use file::{CatalogText, FileCatalog, read_catalog_text};
+pub use live::{Contact, Known, LiveCatalog, LiveKey, LiveOptions, LiveState, ReadTable};
+pub use shards::Member;
 pub use write::write_snapshot;
 
 /// A dataset's name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DatasetReference {
     /// Project id; empty where unknown.
     pub project: String,

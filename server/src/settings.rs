@@ -33,6 +33,12 @@ pub struct Settings {
     pub credentials: Option<String>,
     /// Address of another BigQuery, such as `http://127.0.0.1:9050` of an emulator. No credentials are sent there.
     pub endpoint: Option<String>,
+    /// Know BigQuery's tables in the editor: `auto` where `endpoint` or `credentials` is set, `on` also with application default credentials, `off` never.
+    pub live_catalog: Switch,
+    /// Datasets whose tables the editor lists, as `dataset` or `project.dataset`. Without any all of the project's.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "as_list")]
+    #[schemars(with = "OneOrMany")]
+    pub datasets: Vec<String>,
     /// What reading a TiB costs, in USD, for the price of a dry run.
     #[schemars(range(min = 0))]
     #[serde(deserialize_with = "price")]
@@ -78,6 +84,19 @@ pub enum Device {
     Cuda,
     /// An Apple GPU.
     Metal,
+}
+
+/// Whether something that needs a connection is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// Where a connection is configured.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// Where settings come from, weakest first. `Default` is: nothing but defaults.
@@ -137,6 +156,8 @@ impl Default for Settings {
             billing_project: None,
             credentials: None,
             endpoint: None,
+            live_catalog: Switch::Auto,
+            datasets: Vec::new(),
             price_per_tib: 6.25,
             model: "qwen2.5-coder-0.5b".to_owned(),
             adapter: "default".to_owned(),
@@ -149,6 +170,18 @@ impl Default for Settings {
             ghost_text_automatic: true,
             diagnostics: true,
             judge: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether the editor may ask BigQuery about tables.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        match self.live_catalog {
+            Switch::On => true,
+            Switch::Off => false,
+            Switch::Auto => self.endpoint.is_some() || self.credentials.is_some(),
         }
     }
 }

@@ -162,3 +162,44 @@ async fn the_doctor_asks_only_when_told_to() {
         "{ran:?}"
     );
 }
+
+#[tokio::test]
+async fn what_is_read_is_kept_shown_written_and_forgotten() {
+    let emulator = Emulator::start().await;
+    emulator.make(&shop()).await;
+    let workspace = workspace(&emulator.url());
+    let nothing = workspace.run(&["catalog", "show"], "").await;
+    assert_eq!(
+        (nothing.code, nothing.stdout.as_str()),
+        (Some(1), ""),
+        "{nothing:?}"
+    );
+    assert!(nothing.stderr.contains("`bigquill catalog sync`"), "{nothing:?}");
+
+    let synced = workspace.run(&["catalog", "sync"], "").await;
+    assert_eq!(synced.code, Some(0), "{synced:?}");
+    assert_eq!(synced.stdout, "5 tables of acme-analytics.shop in the cache\n");
+    // From here on BigQuery is not needed.
+    drop(emulator);
+    let shown = workspace.run(&["catalog", "show"], "").await;
+    assert_eq!(
+        shown.stdout, "acme-analytics.shop: 5 tables, 5 schemas, read just now\n",
+        "{shown:?}"
+    );
+    let exported = workspace
+        .run(&["catalog", "export", "--out", "catalog.json"], "")
+        .await;
+    assert_eq!(exported.stdout, "5 tables in catalog.json\n", "{exported:?}");
+    workspace.write("query.sql", "SELECT emial FROM shop.customers;\n");
+    let check = ["check", "query.sql", "--no-judge", "--catalog", "catalog.json"];
+    let flagged = workspace.run(&check, "").await;
+    assert!(flagged.stdout.contains("did you mean `email`"), "{flagged:?}");
+
+    let cleared = workspace.run(&["catalog", "clear"], "").await;
+    assert_eq!(cleared.code, Some(0), "{cleared:?}");
+    let gone = workspace
+        .run(&["catalog", "export", "--out", "other.json"], "")
+        .await;
+    assert_eq!(gone.code, Some(2), "{gone:?}");
+    assert!(gone.stderr.contains("`bigquill catalog sync`"), "{gone:?}");
+}

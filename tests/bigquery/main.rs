@@ -4,4 +4,5 @@ mod command_line;
 mod credentials;
 mod emulator;
 mod faults;
+mod live;
 mod support;

@@ -48,6 +48,8 @@ pub async fn run(folder: &Path, arguments: &[&str], input: &str) -> Ran {
         // Nobody's own credentials take part.
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
         .env("CLOUDSDK_CONFIG", folder)
+        // Nor what they have read.
+        .env("BIGQUILL_CACHE", folder.join("cache"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

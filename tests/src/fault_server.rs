@@ -121,6 +121,11 @@ impl FaultServer {
         self.lock().replies.push((path_end.to_owned(), replies));
     }
 
+    /// Forgets all replies: the server is another one now.
+    pub fn forget(&self) {
+        self.lock().replies.clear();
+    }
+
     /// What came, in order.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {

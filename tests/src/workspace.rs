@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bigquill::catalog::LiveOptions;
 use bigquill::session::{JudgeSource, ModelSource, ServerOptions};
 use bigquill::settings::{ConfigFile, Sources};
 use serde_json::{Value, json};
@@ -81,7 +82,8 @@ impl Workspace {
         self.start(options(models), capabilities).await
     }
 
-    async fn start(&self, options: ServerOptions, capabilities: Value) -> Client {
+    /// A client of a server in memory with these options, initialized in this workspace.
+    pub async fn start(&self, options: ServerOptions, capabilities: Value) -> Client {
         let mut client = Client::in_memory(options);
         client.initialize(self.initialize_params(capabilities)).await;
         client
@@ -114,6 +116,10 @@ pub fn options(models: Arc<dyn ModelSource>) -> ServerOptions {
         },
         models,
         judge: JudgeSource::Nowhere,
+        live: LiveOptions {
+            cache: None,
+            ..LiveOptions::default()
+        },
     }
 }
 

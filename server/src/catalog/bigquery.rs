@@ -33,6 +33,8 @@ pub struct Fetched {
     pub problems: Vec<String>,
     /// The datasets that were read.
     pub datasets: Vec<DatasetReference>,
+    /// Names of the datasets whose lists came to their end.
+    pub names: Vec<(DatasetReference, Vec<Member>)>,
 }
 
 /// How far reading has come.
@@ -69,6 +71,9 @@ impl BigQueryCatalog {
             .buffered(PARALLEL);
         while let Some((listed, dataset)) = lists.next().await {
             let (found, problem) = listed?;
+            if problem.is_none() {
+                fetched.names.push((dataset.clone(), found.clone()));
+            }
             fetched.problems.extend(problem);
             members.extend(found.into_iter().map(|member| (dataset.clone(), member)));
             progress(SyncProgress::Listed(members.len()));
@@ -76,7 +81,9 @@ impl BigQueryCatalog {
         drop(lists);
         let total = members.len();
         let mut tables = stream::iter(members)
-            .map(|(dataset, member)| async move { (self.resource(&dataset, &member).await, dataset, member) })
+            .map(|(dataset, member)| async move {
+                (resource(&self.bigquery, &dataset, &member).await, dataset, member)
+            })
             .buffered(PARALLEL);
         let mut read = 0;
         while let Some((resource, dataset, member)) = tables.next().await {
@@ -135,18 +142,6 @@ impl BigQueryCatalog {
         Ok((families(listing.ids), problem))
     }
 
-    /// A table's resource under its name in the catalog.
-    async fn resource(&self, dataset: &DatasetReference, member: &Member) -> Result<Value, BigQueryError> {
-        let mut resource = self
-            .bigquery
-            .table(&dataset.project, &dataset.dataset, &member.id)
-            .await?;
-        if member.name != member.id {
-            rename(&mut resource, dataset, &member.name);
-        }
-        Ok(resource)
-    }
-
     fn project<'a>(&'a self, of_dataset: &'a str) -> Result<&'a str, BigQueryError> {
         if !of_dataset.is_empty() {
             return Ok(of_dataset);
@@ -201,7 +196,7 @@ impl Catalog for BigQueryCatalog {
             };
             member = found;
         }
-        match self.resource(&dataset, &member).await {
+        match resource(&self.bigquery, &dataset, &member).await {
             Ok(resource) => Ok(read_resources(&resource.to_string())
                 .0
                 .into_iter()
@@ -218,6 +213,21 @@ impl Catalog for BigQueryCatalog {
             .await
             .cloned()
     }
+}
+
+/// A table's resource under its name in the catalog.
+pub(super) async fn resource(
+    bigquery: &BigQuery,
+    dataset: &DatasetReference,
+    member: &Member,
+) -> Result<Value, BigQueryError> {
+    let mut resource = bigquery
+        .table(&dataset.project, &dataset.dataset, &member.id)
+        .await?;
+    if member.name != member.id {
+        rename(&mut resource, dataset, &member.name);
+    }
+    Ok(resource)
 }
 
 /// Gives a shard's resource the name of its family.

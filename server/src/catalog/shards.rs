@@ -4,11 +4,19 @@ use std::collections::BTreeMap;
 
 /// A table to read, and the name that it goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub struct Member {
     /// The table's own id: of a family the newest shard's.
-    pub(super) id: String,
+    pub id: String,
     /// The name in the catalog: `events_*` for a family.
-    pub(super) name: String,
+    pub name: String,
+}
+
+impl Member {
+    /// Whether a written name means it: its own, or that of a shard of the family.
+    pub(super) fn is(&self, written: &str) -> bool {
+        let of_family = |family: &str| written.len() > family.len() && written.starts_with(family);
+        self.name == written || self.name.strip_suffix('*').is_some_and(of_family)
+    }
 }
 
 /// The tables of a dataset with each family as one, by name.

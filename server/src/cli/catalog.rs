@@ -10,9 +10,10 @@ use crate::catalog::import::import;
 use super::output::{Output, message};
 use super::{Common, Outcome};
 
+mod kept;
 mod sync;
 
-/// Makes catalog files from BigQuery and from other forms
+/// Reads BigQuery's tables, shows what is kept of them, makes catalog files
 #[derive(Debug, Args)]
 pub(super) struct CatalogArgs {
     #[command(subcommand)]
@@ -22,6 +23,9 @@ pub(super) struct CatalogArgs {
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
     Sync(sync::SyncArgs),
+    Show(kept::ShowArgs),
+    Export(kept::ExportArgs),
+    Clear(kept::ClearArgs),
     /// Turns text-to-SQL catalogs and analyzer catalogs into files of `tables.get` and `routines.get` resources
     #[command(after_help = "Examples:\n  \
         bigquill catalog import ../shared/data/catalogs/*.jsonl.gz --out catalogs\n  \
@@ -43,6 +47,9 @@ enum CatalogCommand {
 pub(super) fn run(args: &CatalogArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
     match &args.command {
         CatalogCommand::Sync(args) => sync::run(args, common, out),
+        CatalogCommand::Show(args) => kept::show(args, common, out),
+        CatalogCommand::Export(args) => kept::export(args, common, out),
+        CatalogCommand::Clear(args) => kept::clear(args, common, out),
         CatalogCommand::Import {
             sources,
             out: folder,
