@@ -6,16 +6,30 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bigquill_analysis::schema::{CatalogSnapshot, TableReference, TableSchema};
 
+use crate::bigquery::BigQueryError;
+
+mod age;
 mod array;
+mod bigquery;
+mod cache;
 mod directory;
 mod file;
 pub mod import;
+mod live;
+mod shards;
+mod write;
 
+pub use age::ago;
+pub use bigquery::{BigQueryCatalog, Fetched, SyncProgress};
+pub use cache::{CacheError, CachedTable, CatalogCache, DatasetSummary};
 pub use directory::CatalogDirectory;
 pub use file::{CatalogText, FileCatalog, read_catalog_text};
+pub use live::{Contact, Known, LiveCatalog, LiveKey, LiveOptions, LiveState, ReadTable};
+pub use shards::Member;
+pub use write::write_snapshot;
 
 /// A dataset's name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DatasetReference {
     /// Project id; empty where unknown.
     pub project: String,
@@ -27,9 +41,7 @@ pub struct DatasetReference {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// The credentials do not allow it.
-    #[error(
-        "no access to {0}; run `gcloud auth application-default login` or ask for the role BigQuery Metadata Viewer"
-    )]
+    #[error("{0}")]
     Unauthorized(String),
     /// There is no such dataset or file.
     #[error("{0}")]
@@ -37,6 +49,49 @@ pub enum CatalogError {
     /// It cannot be reached or read now.
     #[error("{0}")]
     Unavailable(String),
+}
+
+impl From<BigQueryError> for CatalogError {
+    fn from(error: BigQueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            BigQueryError::Credentials(_) | BigQueryError::Unauthorized(_) | BigQueryError::Forbidden(_) => {
+                Self::Unauthorized(message)
+            }
+            BigQueryError::NotFound(_) => Self::NotFound(message),
+            BigQueryError::Settings(_)
+            | BigQueryError::Quota(_)
+            | BigQueryError::Refused { .. }
+            | BigQueryError::Unavailable(_)
+            | BigQueryError::NotBigQuery(_) => Self::Unavailable(message),
+        }
+    }
+}
+
+impl std::str::FromStr for DatasetReference {
+    type Err = String;
+
+    /// `dataset`, `project.dataset` or, as `bq` writes it, `project:dataset`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A project may have dots (`example.com:p`), a dataset has none.
+        let (project, dataset) = text.rsplit_once(['.', ':']).unwrap_or(("", text));
+        let named = !dataset.is_empty() && (!project.is_empty() || !text.contains(['.', ':']));
+        named
+            .then(|| Self {
+                project: project.to_owned(),
+                dataset: dataset.to_owned(),
+            })
+            .ok_or_else(|| format!("{text:?} is no dataset; write DATASET or PROJECT.DATASET"))
+    }
+}
+
+impl std::fmt::Display for DatasetReference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.project.is_empty() {
+            write!(f, "{}.", self.project)?;
+        }
+        f.write_str(&self.dataset)
+    }
 }
 
 /// A place in a catalog that cannot be used, while the rest is.

@@ -17,6 +17,7 @@ mod check;
 mod complete;
 mod demo;
 mod doctor;
+mod dry_run;
 mod generator;
 mod json;
 mod judge;
@@ -41,6 +42,8 @@ use output::Output;
         bigquill demo\n  \
         bigquill ask \"revenue per country\" --catalog tables.json\n  \
         bigquill check queries/*.sql --catalog tables.json\n  \
+        bigquill catalog sync --project my-project --out tables.json\n  \
+        bigquill dry-run report.sql\n  \
         bigquill doctor\n\n\
         Exit codes: 0 clean, 1 findings, 2 usage or input and output."
 )]
@@ -62,6 +65,7 @@ enum Command {
     Check(check::CheckArgs),
     Model(model::ModelArgs),
     Catalog(catalog::CatalogArgs),
+    DryRun(dry_run::DryRunArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -168,7 +172,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<ExitCode> {
         Command::Ask(args) => ask::run(&args, &common, out),
         Command::Check(args) => check::run(&args, &common, out),
         Command::Model(args) => model::run(&args, out),
-        Command::Catalog(args) => catalog::run(&args, out),
+        Command::Catalog(args) => catalog::run(&args, &common, out),
+        Command::DryRun(args) => dry_run::run(&args, &common, out),
         Command::Doctor(args) => doctor::run(&args, &common, out),
     };
     outcome.map(Into::into)

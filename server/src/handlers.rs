@@ -25,12 +25,15 @@ async fn snapshot(session: &Session, uri: &Url) -> Result<DocumentSnapshot> {
     Ok(session.snapshot(uri).await.ok_or(RequestError::NotOpen)?)
 }
 
-/// The newest version of a document and the byte offset of a position in it.
+/// The newest version of a document, with the schemas of what it names, and the byte offset of a position in it.
 async fn snapshot_at(
-    session: &Session,
+    session: &Arc<Session>,
     at: &TextDocumentPositionParams,
 ) -> Result<(DocumentSnapshot, usize)> {
-    let snapshot = snapshot(session, &at.text_document.uri).await?;
+    let document = session
+        .document(&at.text_document.uri)
+        .ok_or(RequestError::NotOpen)?;
+    let snapshot = session.with_tables(document).await;
     let offset = snapshot.document.offset(at.position);
     Ok((snapshot, offset))
 }

@@ -1,6 +1,7 @@
 //! bigquill, a language server.
 
 pub mod backend;
+pub mod bigquery;
 pub mod catalog;
 pub mod cli;
 pub mod document;

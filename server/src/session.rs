@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use tower_lsp::Client;
 use tower_lsp::lsp_types::Url;
 
-use crate::catalog::FileCatalog;
+use crate::catalog::{FileCatalog, LiveOptions, LiveState};
 use crate::document::Document;
 use crate::judge::context;
 use crate::position::Encoding;
@@ -28,6 +28,7 @@ mod editor;
 mod generations;
 mod generator;
 mod judge;
+mod live;
 
 pub use abilities::Abilities;
 pub use answers::{AnswerKey, Answers};
@@ -35,6 +36,7 @@ pub use editor::{Editor, Progress};
 pub use generations::{Generations, Lane, Superseded};
 pub use generator::{GeneratorSlot, LocalModels, ModelSource, NeededBy};
 pub use judge::{JudgeSlot, JudgeSource};
+use live::LiveSlot;
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -45,6 +47,8 @@ pub struct ServerOptions {
     pub models: Arc<dyn ModelSource>,
     /// Where the judge comes from.
     pub judge: JudgeSource,
+    /// How BigQuery's tables are kept fresh, where the settings want them.
+    pub live: LiveOptions,
 }
 
 /// The state of one connection.
@@ -55,6 +59,8 @@ pub struct Session {
     pub generator: GeneratorSlot,
     /// GoogleSQL, once it is ready.
     pub judge: JudgeSlot,
+    /// BigQuery's own tables, where the settings want them.
+    live: LiveSlot,
     /// What is being generated now.
     pub generations: Generations,
     /// What was generated lately.
@@ -71,6 +77,7 @@ pub struct Session {
 #[derive(Clone)]
 struct CatalogState {
     files: Arc<FileCatalog>,
+    live: Option<LiveState>,
     snapshot: Arc<CatalogSnapshot>,
     epoch: u64,
 }
@@ -94,6 +101,8 @@ pub struct DocumentSnapshot {
     pub catalog: Arc<CatalogSnapshot>,
     /// Changes whenever the schemas do.
     pub catalog_epoch: u64,
+    /// What BigQuery said of them and when, where it is asked.
+    pub live: Option<LiveState>,
     /// The settings.
     pub settings: Arc<Settings>,
     /// GoogleSQL, where it is ready and wanted.
@@ -148,6 +157,7 @@ impl Session {
             editor: Editor::new(client),
             generator: GeneratorSlot::new(options.models),
             judge: JudgeSlot::new(options.judge),
+            live: LiveSlot::new(options.live),
             generations: Generations::default(),
             answers: Answers::default(),
             sources: RwLock::new(options.sources),
@@ -253,8 +263,8 @@ impl Session {
     /// This version of a document with the catalog of the moment.
     pub async fn with_catalog(&self, document: Arc<Document>) -> DocumentSnapshot {
         let mut receiver = self.catalog.subscribe();
-        let (catalog, catalog_epoch) = match receiver.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(state)) => (Arc::clone(&state.snapshot), state.epoch),
+        let (catalog, catalog_epoch, live) = match receiver.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(state)) => (Arc::clone(&state.snapshot), state.epoch, state.live.clone()),
             _ => Default::default(),
         };
         let checker = self
@@ -267,6 +277,7 @@ impl Session {
             checker: checker.unwrap_or_default(),
             catalog,
             catalog_epoch,
+            live,
             judge: self.judge.ready().filter(|_| settings.judge),
             settings,
         }

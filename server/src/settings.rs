@@ -18,7 +18,7 @@ pub use config_file::{CONFIG_FILE_NAME, find_config_file};
 use layer::{Layer, Origin};
 
 /// Everything that can be set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Settings {
     /// Project whose tables are written `dataset.table`. Without it the only project of the catalog is taken.
@@ -27,6 +27,22 @@ pub struct Settings {
     #[serde(deserialize_with = "one_or_many", serialize_with = "as_list")]
     #[schemars(with = "OneOrMany")]
     pub catalog: Vec<String>,
+    /// Project that dry runs are made in, where it is not `project`: the one where you may start jobs.
+    pub billing_project: Option<String>,
+    /// Key file of a service account, or another credentials file, for BigQuery. Without it application default credentials (`gcloud auth application-default login`).
+    pub credentials: Option<String>,
+    /// Address of another BigQuery, such as `http://127.0.0.1:9050` of an emulator. No credentials are sent there.
+    pub endpoint: Option<String>,
+    /// Know BigQuery's tables in the editor: `auto` where `endpoint` or `credentials` is set, `on` also with application default credentials, `off` never.
+    pub live_catalog: Switch,
+    /// Datasets whose tables the editor lists, as `dataset` or `project.dataset`. Without any all of the project's.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "as_list")]
+    #[schemars(with = "OneOrMany")]
+    pub datasets: Vec<String>,
+    /// What reading a TiB costs, in USD, for the price of a dry run.
+    #[schemars(range(min = 0))]
+    #[serde(deserialize_with = "price")]
+    pub price_per_tib: f64,
     /// A known model (`bigquill model list`) or the path of a `.gguf` file.
     pub model: String,
     /// `default` (the adapter made for the model, if there is one), `none`, or the folder of a PEFT LoRA adapter.
@@ -70,6 +86,19 @@ pub enum Device {
     Metal,
 }
 
+/// Whether something that needs a connection is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// Where a connection is configured.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
 /// Where settings come from, weakest first. `Default` is: nothing but defaults.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -98,7 +127,7 @@ pub enum ConfigFile {
 }
 
 /// Settings as far as they could be read, and what could not.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Loaded {
     /// The settings. Paths are absolute or relative to the current folder.
     pub settings: Settings,
@@ -124,6 +153,12 @@ impl Default for Settings {
         Self {
             project: None,
             catalog: Vec::new(),
+            billing_project: None,
+            credentials: None,
+            endpoint: None,
+            live_catalog: Switch::Auto,
+            datasets: Vec::new(),
+            price_per_tib: 6.25,
             model: "qwen2.5-coder-0.5b".to_owned(),
             adapter: "default".to_owned(),
             device: Device::Cpu,
@@ -135,6 +170,18 @@ impl Default for Settings {
             ghost_text_automatic: true,
             diagnostics: true,
             judge: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether the editor may ask BigQuery about tables.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        match self.live_catalog {
+            Switch::On => true,
+            Switch::Off => false,
+            Switch::Auto => self.endpoint.is_some() || self.credentials.is_some(),
         }
     }
 }
@@ -270,6 +317,17 @@ fn positive_option<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
     Option::<usize>::deserialize(deserializer)?
         .map(|n| at_least(n, 1))
         .transpose()
+}
+
+fn price<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let price = f64::deserialize(deserializer)?;
+    if price.is_finite() && price >= 0.0 {
+        Ok(price)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "expected a price of 0 or more, not {price}"
+        )))
+    }
 }
 
 fn at_least<E: serde::de::Error>(value: usize, least: usize) -> Result<usize, E> {

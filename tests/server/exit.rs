@@ -3,24 +3,15 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use bigquill_tests::binary;
 use bigquill_tests::client::Client;
 use bigquill_tests::workspace::Workspace;
 use serde_json::{Value, json};
 use tokio::process::{Child, ChildStdout, Command};
 
-/// The binary of this build, beside the folder of the test's own.
+/// The binary of this build.
 fn bigquill(arguments: &[&str]) -> Child {
-    let test = std::env::current_exe().expect("a running test has a path");
-    let binary = test
-        .ancestors()
-        .nth(2)
-        .expect("target/PROFILE/deps/TEST")
-        .join("bigquill");
-    assert!(
-        binary.exists(),
-        "build it first: cargo build --release --bin bigquill"
-    );
-    Command::new(binary)
+    Command::new(binary::path())
         .args(arguments)
         .env_remove("BIGQUILL_LOG")
         // How the process ends is the subject, not what this machine has.

@@ -23,8 +23,8 @@ pub struct Client {
     next_id: i64,
     server: Option<JoinHandle<std::io::Result<Ending>>>,
     finished: bool,
-    /// A method whose messages may stay unread.
-    ignored: Option<String>,
+    /// Methods whose messages may stay unread.
+    ignored: Vec<String>,
 }
 
 impl Client {
@@ -56,7 +56,7 @@ impl Client {
             next_id: 1,
             server: None,
             finished: false,
-            ignored: None,
+            ignored: Vec::new(),
         }
     }
 
@@ -156,9 +156,14 @@ impl Client {
         self.unread.drain(..).collect()
     }
 
+    /// Messages of this method may stay unread.
+    pub fn ignore(&mut self, method: &str) {
+        self.ignored.push(method.to_owned());
+    }
+
     /// As [`finish`](Self::finish), but messages of this method may stay unread.
     pub async fn finish_but_for(mut self, method: &str) {
-        self.ignored = Some(method.to_owned());
+        self.ignore(method);
         self.finish().await;
     }
 
@@ -191,9 +196,9 @@ impl Client {
         tokio::time::timeout(PATIENCE, closed)
             .await
             .expect("the server closes its output");
-        if let Some(method) = &self.ignored {
-            self.unread.retain(|message| message["method"] != *method);
-        }
+        let ignored = std::mem::take(&mut self.ignored);
+        self.unread
+            .retain(|message| !ignored.iter().any(|method| message["method"] == **method));
         assert!(self.unread.is_empty(), "unread messages: {:#?}", self.unread);
         assert!(
             self.responses.is_empty(),

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bigquill::catalog::LiveOptions;
 use bigquill::session::{JudgeSource, ModelSource, ServerOptions};
 use bigquill::settings::{ConfigFile, Sources};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::binary::{self, Ran};
 use crate::client::Client;
 use crate::generator::{Gate, Ready, gated};
 
@@ -43,6 +45,16 @@ impl Workspace {
         self.folder.path().join(name)
     }
 
+    /// Writes a file in it.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("the folder is ours");
+    }
+
+    /// Runs the `bigquill` binary in it.
+    pub async fn run(&self, arguments: &[&str], input: &str) -> Ran {
+        binary::run(self.folder.path(), arguments, input).await
+    }
+
     /// Address of the folder.
     #[must_use]
     pub fn uri(&self) -> String {
@@ -70,7 +82,8 @@ impl Workspace {
         self.start(options(models), capabilities).await
     }
 
-    async fn start(&self, options: ServerOptions, capabilities: Value) -> Client {
+    /// A client of a server in memory with these options, initialized in this workspace.
+    pub async fn start(&self, options: ServerOptions, capabilities: Value) -> Client {
         let mut client = Client::in_memory(options);
         client.initialize(self.initialize_params(capabilities)).await;
         client
@@ -103,6 +116,10 @@ pub fn options(models: Arc<dyn ModelSource>) -> ServerOptions {
         },
         models,
         judge: JudgeSource::Nowhere,
+        live: LiveOptions {
+            cache: None,
+            ..LiveOptions::default()
+        },
     }
 }
 

@@ -12,3 +12,4 @@ pub mod schema;
 pub mod suggest;
 pub mod syntax;
 pub mod types;
+pub mod unread;

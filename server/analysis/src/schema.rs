@@ -9,8 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+mod listing;
 mod lookup;
 mod resource;
+pub use listing::{Listing, ProjectListing, TableNames};
 pub use lookup::{TableMatch, UnknownTable};
 pub use resource::{ResourceError, read_resources};
 
@@ -201,6 +203,7 @@ pub struct CatalogSnapshot {
     tables: BTreeMap<TableReference, Arc<TableSchema>>,
     order: Vec<TableReference>,
     routines: Vec<Arc<Routine>>,
+    listing: Arc<Listing>,
     index: lookup::Index,
     given: bool,
 }
@@ -214,18 +217,28 @@ impl CatalogSnapshot {
         tables: impl IntoIterator<Item = TableSchema>,
         routines: impl IntoIterator<Item = Routine>,
     ) -> Self {
+        Self::shared(
+            default_project,
+            tables.into_iter().map(Arc::new),
+            routines.into_iter().map(Arc::new),
+        )
+    }
+
+    /// As [`new`](Self::new), of schemas that other snapshots may share.
+    #[must_use]
+    pub fn shared(
+        default_project: Option<String>,
+        tables: impl IntoIterator<Item = Arc<TableSchema>>,
+        routines: impl IntoIterator<Item = Arc<Routine>>,
+    ) -> Self {
         let mut snapshot = Self {
-            routines: routines.into_iter().map(Arc::new).collect(),
+            routines: routines.into_iter().collect(),
             given: true,
             ..Self::default()
         };
         for table in tables {
             let reference = table.reference.clone();
-            if snapshot
-                .tables
-                .insert(reference.clone(), Arc::new(table))
-                .is_none()
-            {
+            if snapshot.tables.insert(reference.clone(), table).is_none() {
                 snapshot.order.push(reference);
             }
         }
@@ -265,7 +278,7 @@ impl CatalogSnapshot {
     /// Whether there is no table at all: then nothing can be said of any name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.order.is_empty() && self.listing.is_empty()
     }
 
     /// How a table is written in SQL here: without its project where that is the default one.

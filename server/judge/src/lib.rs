@@ -18,7 +18,7 @@ mod judge;
 mod memo;
 mod messages;
 mod module;
-mod position;
+pub mod position;
 mod probe;
 mod references;
 mod refusal;

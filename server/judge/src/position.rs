@@ -7,7 +7,8 @@ const TAB: usize = 8;
 ///
 /// A line ends with `\n`, `\r` or `\r\n`. A column counts characters; after a tab the next column is one more than
 /// a multiple of 8. A position behind the end of a line is the line's end, one behind the text the text's.
-pub(crate) fn offset(text: &str, line: usize, column: usize) -> usize {
+#[must_use]
+pub fn offset(text: &str, line: usize, column: usize) -> usize {
     let start = line_start(text, line);
     let mut at = 1;
     for (index, c) in text[start..].char_indices() {

@@ -319,7 +319,7 @@ fn without_place(message: &str) -> &str {
 pub(super) fn read_text(path: &Path) -> Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
-            "there is no such catalog file; make one with `bq show --format=json DATASET.TABLE >> FILE`, or correct `catalog`"
+            "there is no such catalog file; make one with `bigquill catalog sync --out FILE` or `bq show --format=json DATASET.TABLE >> FILE`, or correct `catalog`"
                 .to_owned()
         } else {
             format!("the catalog file cannot be read: {error}")

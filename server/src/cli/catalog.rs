@@ -1,16 +1,19 @@
 //! `bigquill catalog`: makes catalog files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::catalog::import::import;
 
-use super::Outcome;
 use super::output::{Output, message};
+use super::{Common, Outcome};
 
-/// Makes catalog files from other forms
+mod kept;
+mod sync;
+
+/// Reads BigQuery's tables, shows what is kept of them, makes catalog files
 #[derive(Debug, Args)]
 pub(super) struct CatalogArgs {
     #[command(subcommand)]
@@ -19,6 +22,10 @@ pub(super) struct CatalogArgs {
 
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
+    Sync(sync::SyncArgs),
+    Show(kept::ShowArgs),
+    Export(kept::ExportArgs),
+    Clear(kept::ClearArgs),
     /// Turns text-to-SQL catalogs and analyzer catalogs into files of `tables.get` and `routines.get` resources
     #[command(after_help = "Examples:\n  \
         bigquill catalog import ../shared/data/catalogs/*.jsonl.gz --out catalogs\n  \
@@ -37,14 +44,23 @@ enum CatalogCommand {
     },
 }
 
-pub(super) fn run(args: &CatalogArgs, out: &mut Output) -> anyhow::Result<Outcome> {
-    let CatalogCommand::Import {
-        sources,
-        out: folder,
-        gzip,
-    } = &args.command;
+pub(super) fn run(args: &CatalogArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
+    match &args.command {
+        CatalogCommand::Sync(args) => sync::run(args, common, out),
+        CatalogCommand::Show(args) => kept::show(args, common, out),
+        CatalogCommand::Export(args) => kept::export(args, common, out),
+        CatalogCommand::Clear(args) => kept::clear(args, common, out),
+        CatalogCommand::Import {
+            sources,
+            out: folder,
+            gzip,
+        } => run_import(sources, folder, *gzip, out),
+    }
+}
+
+fn run_import(sources: &[PathBuf], folder: &Path, gzip: bool, out: &mut Output) -> anyhow::Result<Outcome> {
     let report =
-        import(sources, folder, *gzip).with_context(|| format!("{} cannot be written", folder.display()))?;
+        import(sources, folder, gzip).with_context(|| format!("{} cannot be written", folder.display()))?;
     for problem in &report.problems {
         message(&format!("bigquill: {problem}"));
     }

@@ -66,6 +66,11 @@ impl Item {
             remedy: Some(remedy.into()),
         }
     }
+
+    /// Whether nothing is there to work with.
+    fn is_lack(&self) -> bool {
+        self.state != State::Fine
+    }
 }
 
 pub(super) fn run(args: &DoctorArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
@@ -77,7 +82,10 @@ pub(super) fn run(args: &DoctorArgs, common: &Common, out: &mut Output) -> anyho
         ("model", model::report(&loaded.settings, args.verify)),
         ("judge", judge::report(&loaded.settings, args.verify)),
         ("catalog", catalog(&loaded.settings)),
-        ("BigQuery", runtime()?.block_on(bigquery::report(args.online))),
+        (
+            "BigQuery",
+            runtime()?.block_on(bigquery::report(&loaded.settings, args.online)),
+        ),
     ];
     let mut faults = false;
     for (name, items) in &sections {
@@ -179,7 +187,8 @@ fn catalog(settings: &Settings) -> Vec<Item> {
     if settings.catalog.is_empty() {
         return vec![Item::lack(
             "no catalog: names in SQL cannot be checked, and questions cannot be answered",
-            "write `bq show --format=json DATASET.TABLE` of each table into a file and set `catalog` to it",
+            "write one with `bigquill catalog sync --out catalog.json`, or with `bq show --format=json DATASET.TABLE` of \
+             each table, and set `catalog` to it",
         )];
     }
     let catalog = FileCatalog::open(&settings.catalog, settings.project.clone());
@@ -202,11 +211,12 @@ fn catalog(settings: &Settings) -> Vec<Item> {
         snapshot.default_project.as_deref().unwrap_or("none"),
         age(snapshot.read_at)
     )));
-    items.extend(
-        problems
-            .iter()
-            .map(|p| Item::fault(p.to_string(), "correct the file, or write it anew with `bq show`")),
-    );
+    items.extend(problems.iter().map(|p| {
+        Item::fault(
+            p.to_string(),
+            "correct the file, or write it anew with `bigquill catalog sync` or `bq show`",
+        )
+    }));
     items
 }
 

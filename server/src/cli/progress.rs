@@ -62,6 +62,14 @@ pub(super) fn spinner() -> ProgressBar {
     bar
 }
 
+/// Work on so many things: a bar on a terminal.
+pub(super) fn counting_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    ProgressBar::new(0).with_style(style("{wide_bar} {pos} of {len} {msg}, {eta} left"))
+}
+
 /// A download: a bar on a terminal.
 pub(super) fn download_bar(total: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {

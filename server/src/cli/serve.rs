@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Common;
+use crate::catalog::LiveOptions;
 use crate::serve::serve_stdio;
 use crate::session::{JudgeSource, LocalModels, ServerOptions};
 
@@ -15,6 +16,7 @@ pub(super) fn run(common: &Common) -> anyhow::Result<ExitCode> {
         sources: common.sources(std::env::current_dir().unwrap_or_default(), &[]),
         models: Arc::new(LocalModels),
         judge: JudgeSource::Local,
+        live: LiveOptions::default(),
     };
     let ending = serve_stdio(options).context("the connection to the editor failed")?;
     Ok(ending.into())

@@ -1,5 +1,7 @@
 //! Findings for people: the source line, a caret under the place, notes and fixes below.
 
+use std::ops::Range;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 use bigquill_analysis::check::{Diagnostic, Severity};
 
@@ -27,12 +29,29 @@ pub(super) fn render(path: &str, text: &str, diagnostic: &Diagnostic, styled: bo
         Group::with_title(Level::HELP.secondary_title(fix.title.as_str()))
             .element(Snippet::source(text).path(path).patches(patches))
     }));
-    let renderer = if styled {
+    renderer(styled).render(&groups)
+}
+
+/// An error with its place in the file `path` with this text.
+pub(super) fn render_error(
+    path: &str,
+    text: &str,
+    message: &str,
+    range: Range<usize>,
+    styled: bool,
+) -> String {
+    let source = Snippet::source(text)
+        .path(path)
+        .annotation(AnnotationKind::Primary.span(range));
+    renderer(styled).render(&[Level::ERROR.primary_title(message).element(source)])
+}
+
+fn renderer(styled: bool) -> Renderer {
+    if styled {
         Renderer::styled()
     } else {
         Renderer::plain()
-    };
-    renderer.render(&groups)
+    }
 }
 
 fn level(severity: Severity) -> Level<'static> {

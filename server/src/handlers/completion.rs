@@ -29,7 +29,10 @@ struct GenerateItem {
 ///
 /// # Errors
 /// Where the document is not open.
-pub async fn completion(session: &Session, params: CompletionParams) -> Result<Option<CompletionResponse>> {
+pub async fn completion(
+    session: &Arc<Session>,
+    params: CompletionParams,
+) -> Result<Option<CompletionResponse>> {
     let (snapshot, offset) = super::snapshot_at(session, &params.text_document_position).await?;
     let offer = snapshot.settings.ghost_text && !session.abilities().inline_completion;
     let list = super::compute(&snapshot, move |snapshot| {

@@ -26,6 +26,7 @@ pub async fn pull(
     params: DocumentDiagnosticParams,
 ) -> Result<DocumentDiagnosticReportResult> {
     let snapshot = super::snapshot(session, &params.text_document.uri).await?;
+    drop(session.read_tables(&snapshot).await);
     let judged = super::compute(&snapshot, |snapshot| find(snapshot, &patience())).await?;
     if !judged.complete {
         super::spawn(session, |session| judge_the_rest(session, snapshot.clone()));
@@ -63,6 +64,8 @@ pub async fn keep_published(session: Arc<Session>, uri: Url, changed: Arc<Notify
         let Some(snapshot) = session.snapshot(&uri).await else {
             break;
         };
+        // Schemas that come later ring again.
+        drop(session.read_tables(&snapshot).await);
         let state = (
             snapshot.document.version,
             snapshot.catalog_epoch,

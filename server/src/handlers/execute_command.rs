@@ -1,4 +1,4 @@
-//! `workspace/executeCommand`: replies at once; the work goes on in the background.
+//! `workspace/executeCommand`. What writes into a document replies at once and goes on in the background.
 
 use std::sync::Arc;
 
@@ -12,6 +12,9 @@ use crate::session::Session;
 
 /// The command that answers a comment. Its one argument is a [`GenerateArguments`].
 pub const GENERATE: &str = "bigquill.generate";
+
+/// The command that asks BigQuery, and catalog files, for what changed. It takes no argument and answers when done.
+pub const REFRESH_CATALOG: &str = "bigquill.refreshCatalog";
 
 /// Which comment to answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +36,15 @@ pub struct GenerateArguments {
 /// # Errors
 /// Where there is no such command, or its argument does not fit, or the document is not open.
 pub async fn execute_command(session: &Arc<Session>, params: ExecuteCommandParams) -> Result<Option<Value>> {
-    if params.command != GENERATE {
-        return Err(RequestError::InvalidParams(format!("there is no command {}", params.command)).into());
-    }
     let argument = params.arguments.into_iter().next().unwrap_or_default();
+    match params.command.as_str() {
+        GENERATE => generate(session, argument),
+        REFRESH_CATALOG => Ok(Some(session.refresh_everything().await)),
+        other => Err(RequestError::InvalidParams(format!("there is no command {other}")).into()),
+    }
+}
+
+fn generate(session: &Arc<Session>, argument: Value) -> Result<Option<Value>> {
     let arguments: GenerateArguments = serde_json::from_value(argument).map_err(|error| {
         RequestError::InvalidParams(format!(
             "{GENERATE} takes {{uri, position, version?, comment?}}: {error}"

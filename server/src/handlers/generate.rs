@@ -38,7 +38,7 @@ pub(super) struct Wish<'a> {
 
 /// Answers the comment that the arguments name and writes the answer below it.
 pub async fn generate(session: Arc<Session>, document: Arc<Document>, arguments: GenerateArguments) {
-    let snapshot = session.with_catalog(document).await;
+    let snapshot = session.with_tables(document).await;
     let found = super::compute(&snapshot, move |snapshot| locate(&snapshot.document, &arguments)).await;
     let Ok(Some(question)) = found else {
         let message = "There is no comment here that asks for SQL. Put the cursor on a comment such as `-- customers per country`.";

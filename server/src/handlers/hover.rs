@@ -1,22 +1,25 @@
 //! `textDocument/hover` and `textDocument/signatureHelp`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bigquill_analysis::features::hover::escape;
 use bigquill_analysis::features::{hover as names, signature_help as calls};
+use bigquill_analysis::schema::TableReference;
 use bigquill_analysis::syntax::lexer::tokens;
 use bigquill_analysis::syntax::split::statements;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 
 use super::diagnostics::patience;
+use crate::catalog::{Contact, ago};
 use crate::session::{DocumentSnapshot, Session};
 
 /// What the name at a position is.
 ///
 /// # Errors
 /// Where the document is not open.
-pub async fn hover(session: &Session, params: HoverParams) -> Result<Option<Hover>> {
+pub async fn hover(session: &Arc<Session>, params: HoverParams) -> Result<Option<Hover>> {
     let (snapshot, offset) = super::snapshot_at(session, &params.text_document_position_params).await?;
     let kind = if session.abilities().markdown_hover {
         MarkupKind::Markdown
@@ -26,7 +29,10 @@ pub async fn hover(session: &Session, params: HoverParams) -> Result<Option<Hove
     super::compute(&snapshot, move |snapshot| {
         let document = &snapshot.document;
         let (range, value) = match names::hover(&document.text, offset, &snapshot.catalog) {
-            Some(found) => (found.range, found.markdown),
+            Some(found) => {
+                let age = found.table.and_then(|table| age(snapshot, &table));
+                (found.range, found.markdown + &age.unwrap_or_default())
+            }
             None => output_columns(snapshot, offset)?,
         };
         Some(Hover {
@@ -35,6 +41,18 @@ pub async fn hover(session: &Session, params: HoverParams) -> Result<Option<Hove
         })
     })
     .await
+}
+
+/// When BigQuery gave a table's schema, and whether it answers now; none of a table that a catalog file tells of.
+fn age(snapshot: &DocumentSnapshot, table: &TableReference) -> Option<String> {
+    let live = snapshot.live.as_ref()?;
+    let read = live.known.read.get(table)?;
+    let age = read.read_at.elapsed().unwrap_or_default();
+    let offline = match &live.contact {
+        Contact::Offline { .. } => "; BigQuery is not reached now",
+        Contact::Connecting | Contact::Online => "",
+    };
+    Some(format!("\n\nRead from BigQuery {}{offline}", ago(age)))
 }
 
 /// On the SELECT of a statement: the columns of its result, by GoogleSQL.
@@ -73,7 +91,10 @@ fn output_columns(snapshot: &DocumentSnapshot, offset: usize) -> Option<(Range<u
 ///
 /// # Errors
 /// Where the document is not open.
-pub async fn signature_help(session: &Session, params: SignatureHelpParams) -> Result<Option<SignatureHelp>> {
+pub async fn signature_help(
+    session: &Arc<Session>,
+    params: SignatureHelpParams,
+) -> Result<Option<SignatureHelp>> {
     let (snapshot, offset) = super::snapshot_at(session, &params.text_document_position_params).await?;
     super::compute(&snapshot, move |snapshot| {
         let found = calls::signature_help(&snapshot.document.text, offset, &snapshot.catalog)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 
-use super::execute_command::GENERATE;
+use super::execute_command::{GENERATE, REFRESH_CATALOG};
 use crate::position::Encoding;
 use crate::session::{Abilities, Session};
 
@@ -74,7 +74,7 @@ fn capabilities(abilities: Abilities, encoding: Encoding) -> ServerCapabilities 
             CodeActionProviderCapability::Simple(true)
         }),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: vec![GENERATE.to_owned()],
+            commands: [GENERATE, REFRESH_CATALOG].map(str::to_owned).to_vec(),
             ..ExecuteCommandOptions::default()
         }),
         completion_provider: Some(CompletionOptions {

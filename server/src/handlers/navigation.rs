@@ -1,5 +1,7 @@
 //! `textDocument/definition`, `references`, `prepareRename` and `rename`: the names that a text defines itself.
 
+use std::sync::Arc;
+
 use bigquill_analysis::features::{definition as definitions, references as places};
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
@@ -13,7 +15,7 @@ use crate::session::Session;
 /// # Errors
 /// Where the document is not open.
 pub async fn definition(
-    session: &Session,
+    session: &Arc<Session>,
     params: GotoDefinitionParams,
 ) -> Result<Option<GotoDefinitionResponse>> {
     let (snapshot, offset) = super::snapshot_at(session, &params.text_document_position_params).await?;
@@ -30,7 +32,7 @@ pub async fn definition(
 ///
 /// # Errors
 /// Where the document is not open.
-pub async fn references(session: &Session, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
+pub async fn references(session: &Arc<Session>, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
     let (snapshot, offset) = super::snapshot_at(session, &params.text_document_position).await?;
     let with_definition = params.context.include_declaration;
     let locations = super::compute(&snapshot, move |snapshot| {
@@ -49,7 +51,7 @@ pub async fn references(session: &Session, params: ReferenceParams) -> Result<Op
 /// # Errors
 /// Where the document is not open.
 pub async fn prepare_rename(
-    session: &Session,
+    session: &Arc<Session>,
     params: TextDocumentPositionParams,
 ) -> Result<Option<PrepareRenameResponse>> {
     let (snapshot, offset) = super::snapshot_at(session, &params).await?;
@@ -68,7 +70,7 @@ pub async fn prepare_rename(
 ///
 /// # Errors
 /// Where the document is not open, or nothing stands there that can have this name.
-pub async fn rename(session: &Session, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
+pub async fn rename(session: &Arc<Session>, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
     let (snapshot, offset) = super::snapshot_at(session, &params.text_document_position).await?;
     let abilities = session.abilities();
     let edit = super::compute(&snapshot, move |snapshot| {

@@ -9,7 +9,7 @@ use crate::pipeline::Answer;
 const KEPT: usize = 32;
 
 /// What an answer depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AnswerKey {
     /// The question's text.
     pub question: String,

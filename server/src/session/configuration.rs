@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use bigquill_analysis::schema::CatalogSnapshot;
 use serde_json::{Map, Value};
 use tower_lsp::lsp_types::request::{RegisterCapability, WorkspaceConfiguration, WorkspaceDiagnosticRefresh};
 use tower_lsp::lsp_types::{
@@ -12,7 +13,7 @@ use tower_lsp::lsp_types::{
 };
 
 use super::{CatalogState, Session};
-use crate::catalog::FileCatalog;
+use crate::catalog::{FileCatalog, LiveState};
 use crate::settings::{self, CONFIG_FILE_NAME, ConfigFile, Settings};
 
 /// The section of the editor's configuration that is ours.
@@ -122,11 +123,13 @@ impl Session {
 
     async fn open_catalog(self: &Arc<Self>) {
         let settings = self.settings();
-        let opened = tokio::task::spawn_blocking(move || {
-            FileCatalog::open(&settings.catalog, settings.project.clone())
+        let opened = tokio::task::spawn_blocking({
+            let settings = Arc::clone(&settings);
+            move || FileCatalog::open(&settings.catalog, settings.project.clone())
         });
+        self.open_live(&settings).await;
         if let Ok(files) = opened.await {
-            self.publish_catalog(Arc::new(files)).await;
+            self.publish_catalog(Some(Arc::new(files))).await;
         }
     }
 
@@ -136,7 +139,7 @@ impl Session {
         let same = self
             .catalog_state()
             .is_some_and(|state| is_catalog_of(&state.files, &settings));
-        if same {
+        if same && self.is_live_of(&settings) {
             self.refresh_catalog().await;
         } else {
             self.open_catalog().await;
@@ -152,19 +155,45 @@ impl Session {
             .await
             .unwrap_or(false)
         {
-            self.publish_catalog(state.files).await;
+            self.publish_catalog(Some(state.files)).await;
         }
     }
 
-    async fn publish_catalog(self: &Arc<Self>, files: Arc<FileCatalog>) {
+    /// Makes one snapshot of catalog files (those of before without new ones) and of what BigQuery said, where either
+    /// changed, and has findings looked at again.
+    pub(super) async fn publish_catalog(self: &Arc<Self>, files: Option<Arc<FileCatalog>>) {
+        // What is read later must not be followed by what was read before it.
+        let _one_at_a_time = self.live.publishing.lock().await;
+        let before = self.catalog_state();
+        let live = self.live_state();
+        let epoch = |live: &Option<LiveState>| live.as_ref().map(|live| live.epoch);
+        let same = files.is_none()
+            && before
+                .as_ref()
+                .is_some_and(|before| epoch(&before.live) == epoch(&live));
+        let Some(files) = files.or_else(|| before.map(|before| before.files)) else {
+            return;
+        };
+        if same {
+            self.catalog.send_modify(|state| {
+                if let Some(state) = state {
+                    state.live = live;
+                }
+            });
+            return;
+        }
         let problems = files.problems().iter().map(ToString::to_string).collect();
+        let merged = tokio::task::spawn_blocking({
+            let (files, live) = (Arc::clone(&files), live.clone());
+            move || merge(&files, live.as_ref())
+        });
+        let Ok(snapshot) = merged.await else { return };
         self.catalog.send_modify(|state| {
-            let epoch = state.as_ref().map_or(1, |state| state.epoch + 1);
-            let snapshot = files.current();
             *state = Some(CatalogState {
+                epoch: state.as_ref().map_or(1, |state| state.epoch + 1),
                 files,
+                live,
                 snapshot,
-                epoch,
             });
         });
         self.show_problems(problems).await;
@@ -184,7 +213,7 @@ impl Session {
         }
     }
 
-    fn catalog_state(&self) -> Option<CatalogState> {
+    pub(super) fn catalog_state(&self) -> Option<CatalogState> {
         self.catalog.borrow().clone()
     }
 
@@ -256,6 +285,14 @@ fn watchers(id: &str, patterns: &[String]) -> Registration {
 
 fn is_catalog_of(files: &FileCatalog, settings: &Settings) -> bool {
     files.patterns() == settings.catalog.as_slice() && files.project() == settings.project.as_deref()
+}
+
+fn merge(files: &FileCatalog, live: Option<&LiveState>) -> Arc<CatalogSnapshot> {
+    let files = files.current();
+    match live {
+        Some(live) => Arc::new(live.known.merged(&files, live.project.as_deref())),
+        None => files,
+    }
 }
 
 /// Our part of what a client sent: the section, where it sent more than ours.

@@ -92,8 +92,13 @@ impl Layer {
 
 /// serde names Rust's types, which mean nothing in a configuration file.
 fn in_plain_words(error: &serde_json::Error) -> String {
-    ["usize", "u64"].iter().fold(error.to_string(), |text, name| {
-        text.replace(&format!("expected {name}"), "expected a whole number")
+    let names = [
+        ("usize", "a whole number"),
+        ("u64", "a whole number"),
+        ("f64", "a number"),
+    ];
+    names.iter().fold(error.to_string(), |text, (name, plain)| {
+        text.replace(&format!("expected {name}"), &format!("expected {plain}"))
     })
 }
 
@@ -129,7 +134,12 @@ fn environment_value(key: &str, text: &str) -> Value {
         "catalog" => std::env::split_paths(text)
             .map(|p| Value::String(p.to_string_lossy().into_owned()))
             .collect(),
-        "project" | "model" | "adapter" | "device" => Value::String(text.to_owned()),
+        "datasets" => text
+            .split(',')
+            .map(|dataset| Value::String(dataset.trim().to_owned()))
+            .collect(),
+        "project" | "billing_project" | "credentials" | "endpoint" | "live_catalog" | "model" | "adapter"
+        | "device" => Value::String(text.to_owned()),
         // A word that is no number stays a text, so that the message can name it.
         _ => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
     }
@@ -173,7 +183,7 @@ fn resolve_paths(key: &str, value: Value, base: &Path) -> Value {
             .into_iter()
             .map(|item| resolve_paths(key, item, base))
             .collect(),
-        ("catalog", Value::String(path)) => Value::String(resolve(&path, base)),
+        ("catalog" | "credentials", Value::String(path)) => Value::String(resolve(&path, base)),
         ("model", Value::String(name)) if is_path(&name) || ends_in_gguf(&name) => {
             Value::String(resolve(&name, base))
         }

@@ -152,6 +152,28 @@ fn a_broken_or_missing_file_is_one_message() {
 }
 
 #[test]
+fn the_connection_to_bigquery_is_set_like_the_rest() {
+    let folder =
+        folder_with("credentials = 'key.json'\nprice_per_tib = -1\nendpoint = 'http://127.0.0.1:9050'\n");
+    let loaded = load(&Sources {
+        config: ConfigFile::Search(folder.path().to_owned()),
+        environment: vec![("BIGQUILL_BILLING_PROJECT".to_owned(), "12345".to_owned())],
+        ..Sources::default()
+    });
+    let key = folder.path().join("key.json").to_string_lossy().into_owned();
+    assert_eq!(loaded.settings.credentials, Some(key));
+    assert_eq!(loaded.settings.billing_project.as_deref(), Some("12345"));
+    assert_eq!(loaded.settings.endpoint.as_deref(), Some("http://127.0.0.1:9050"));
+    assert_eq!(loaded.settings.price_per_tib, Settings::default().price_per_tib);
+    assert_eq!(loaded.problems.len(), 1, "{:?}", loaded.problems);
+    assert!(
+        loaded.problems[0]
+            .message
+            .contains("a price of 0 or more, not -1")
+    );
+}
+
+#[test]
 fn what_is_no_object_is_refused() {
     let loaded = load(&Sources {
         client: json!([1]),

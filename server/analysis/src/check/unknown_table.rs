@@ -8,6 +8,9 @@ use crate::resolve::PathPart;
 use crate::schema::{CatalogSnapshot, TableReference, UnknownTable, quote_name};
 use crate::suggest::nearest;
 
+/// Names that are looked through for one like the unknown.
+const MOST_NAMES: usize = 20_000;
+
 /// No table of this path.
 #[must_use]
 pub fn diagnostic(
@@ -28,11 +31,9 @@ pub fn diagnostic(
         UnknownTable::NoDataset => without_dataset(range, table, snapshot, ctes),
         UnknownTable::InKnownDataset => {
             let dataset = names[names.len() - 2];
-            let tables: Vec<&str> = snapshot
-                .tables_of(dataset)
-                .iter()
-                .map(|t| t.table.as_str())
-                .collect();
+            let unread: Vec<TableReference> = snapshot.unread_of(dataset).take(MOST_NAMES).collect();
+            let read = snapshot.tables_of(dataset).iter();
+            let tables: Vec<&str> = read.chain(&unread).map(|t| t.table.as_str()).collect();
             let message = format!("there is no table `{joined}`");
             let found = nearest(table, tables);
             let mut diagnostic = Diagnostic::error(Code::UnknownTable, range, message);
@@ -98,7 +99,7 @@ fn without_dataset(
             diagnostic.message = format!("there is no table or WITH clause `{table}`");
             return diagnostic.suggesting(range, Some(found));
         }
-        let all: Vec<&TableReference> = snapshot.tables().map(|t| &t.reference).take(20_000).collect();
+        let all: Vec<&TableReference> = snapshot.tables().map(|t| &t.reference).take(MOST_NAMES).collect();
         let names = all.iter().map(|t| t.table.as_str());
         if let Some(found) = nearest(table, names) {
             let sure = found.sure && snapshot.tables_named(found.name).len() == 1;

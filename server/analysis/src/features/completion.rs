@@ -9,10 +9,11 @@ use std::ops::Range;
 use super::Place;
 use crate::functions::{self, FunctionKind};
 use crate::resolve::{Captured, Source};
-use crate::schema::{CatalogSnapshot, TableSchema, quote_name};
+use crate::schema::{CatalogSnapshot, quote_name};
 use crate::syntax::lexer::{Token, TokenKind, unquote};
 use crate::types::{Field, Type};
 
+mod tables;
 mod visible;
 
 /// What an item is.
@@ -55,9 +56,6 @@ pub struct CompletionItem {
     pub rank: u8,
 }
 
-/// Tables that are offered at most; more letters narrow them down.
-const MOST_TABLES: usize = 300;
-
 /// Names for an offset. Empty in comments, strings and numbers.
 #[must_use]
 pub fn complete(text: &str, offset: usize, snapshot: &CatalogSnapshot) -> Vec<CompletionItem> {
@@ -70,7 +68,7 @@ pub fn complete(text: &str, offset: usize, snapshot: &CatalogSnapshot) -> Vec<Co
         return Vec::new();
     };
     let mut items = match cursor.context(text) {
-        Context::Table => tables(text, &cursor, &place, snapshot),
+        Context::Table => relations(text, &cursor, &place, snapshot),
         Context::Field => fields(text, &cursor, &place, snapshot),
         Context::Value => values(text, &cursor, &place, snapshot),
         Context::Start => keywords(&cursor, START),
@@ -324,7 +322,12 @@ fn in_extract(text: &str, before: &[&&Token]) -> bool {
     })
 }
 
-fn tables(text: &str, cursor: &Cursor<'_>, place: &Place, snapshot: &CatalogSnapshot) -> Vec<CompletionItem> {
+fn relations(
+    text: &str,
+    cursor: &Cursor<'_>,
+    place: &Place,
+    snapshot: &CatalogSnapshot,
+) -> Vec<CompletionItem> {
     let mut items = Vec::new();
     match cursor.path.as_slice() {
         [] => {
@@ -332,34 +335,18 @@ fn tables(text: &str, cursor: &Cursor<'_>, place: &Place, snapshot: &CatalogSnap
             for name in captured {
                 items.push(cursor.item(&name, CompletionKind::Cte, 0));
             }
-            let matching = snapshot
-                .tables()
-                .filter(|t| fits(&snapshot.display_name(&t.reference), &cursor.typed));
-            for table in matching.take(MOST_TABLES) {
-                let name = snapshot.display_name(&table.reference);
-                items.push(table_item(cursor, snapshot, table, &name, 1));
-            }
+            items.extend(tables::anywhere(cursor, snapshot));
             let mut unnest = cursor.item("UNNEST", CompletionKind::Keyword, 3);
             unnest.insert = "UNNEST".to_owned();
             items.push(unnest);
             items.extend(relation_arrays(text, cursor, place, snapshot));
         }
         [dataset] => {
-            items.extend(of_dataset(cursor, snapshot, None, dataset));
-            let mut datasets: Vec<&str> = snapshot
-                .tables()
-                .filter(|t| t.reference.project.eq_ignore_ascii_case(dataset))
-                .map(|t| t.reference.dataset.as_str())
-                .collect();
-            datasets.dedup();
-            items.extend(
-                datasets
-                    .into_iter()
-                    .map(|d| cursor.item(d, CompletionKind::Dataset, 0)),
-            );
+            items.extend(tables::of_dataset(cursor, snapshot, None, dataset));
+            items.extend(tables::datasets(cursor, snapshot, dataset));
             items.extend(fields(text, cursor, place, snapshot));
         }
-        [.., project, dataset] => items.extend(of_dataset(cursor, snapshot, Some(project), dataset)),
+        [.., project, dataset] => items.extend(tables::of_dataset(cursor, snapshot, Some(project), dataset)),
     }
     items
 }
@@ -390,59 +377,6 @@ fn relation_arrays(
         }
     }
     items
-}
-
-fn of_dataset(
-    cursor: &Cursor<'_>,
-    snapshot: &CatalogSnapshot,
-    project: Option<&str>,
-    dataset: &str,
-) -> Vec<CompletionItem> {
-    let of_project =
-        |t: &&crate::schema::TableReference| project.is_none_or(|p| t.project.eq_ignore_ascii_case(p));
-    let tables = snapshot
-        .tables_of(dataset)
-        .iter()
-        .filter(of_project)
-        .filter(|t| fits(&t.table, &cursor.typed));
-    tables
-        .take(MOST_TABLES)
-        .filter_map(|reference| snapshot.table(reference))
-        .map(|table| {
-            let mut item = table_item(cursor, snapshot, table, &table.reference.table, 0);
-            item.insert = if cursor.quoted {
-                item.label.clone()
-            } else {
-                quote_name(&table.reference.table)
-            };
-            if cursor.quoted {
-                let mut path: Vec<&str> = cursor.path.iter().map(String::as_str).collect();
-                path.push(&table.reference.table);
-                item.insert = format!("`{}`", path.join("."));
-            }
-            item
-        })
-        .collect()
-}
-
-fn table_item(
-    cursor: &Cursor<'_>,
-    snapshot: &CatalogSnapshot,
-    table: &TableSchema,
-    name: &str,
-    rank: u8,
-) -> CompletionItem {
-    let mut item = cursor.item(name, CompletionKind::Table, rank);
-    let plain = name.split('.').all(|p| quote_name(p) == p);
-    item.insert = if plain && !cursor.quoted {
-        name.to_owned()
-    } else {
-        format!("`{name}`")
-    };
-    item.detail = format!("{} columns", table.columns.len());
-    item.documentation = table.description.clone();
-    let _ = snapshot;
-    item
 }
 
 fn fields(text: &str, cursor: &Cursor<'_>, place: &Place, snapshot: &CatalogSnapshot) -> Vec<CompletionItem> {

@@ -17,6 +17,8 @@ pub struct Hover {
     pub range: Range<usize>,
     /// Markdown. What comes from a catalog is escaped.
     pub markdown: String,
+    /// The table that it is, or that it comes from.
+    pub table: Option<TableReference>,
 }
 
 /// Columns that a table's card shows.
@@ -47,9 +49,15 @@ pub fn hover(text: &str, offset: usize, snapshot: &CatalogSnapshot) -> Option<Ho
             }
             Meaning::Alias(_, None) => format!("`{}`: a relation of this query", escape(token.text(text))),
         };
+        let table = match &found.what {
+            Meaning::Table(reference) | Meaning::Alias(_, Some(reference)) => Some(reference.clone()),
+            Meaning::Column(_, table) => table.clone(),
+            Meaning::Cte(_) | Meaning::Alias(_, None) => None,
+        };
         return Some(Hover {
             range: found.range.clone(),
             markdown,
+            table,
         });
     }
     function_card(text, &place, &token, snapshot).or_else(|| table_by_path(text, &place, &token, snapshot))
@@ -79,6 +87,7 @@ fn table_by_path(text: &str, place: &Place, token: &Token, snapshot: &CatalogSna
         TableMatch::Found { table, .. } => Some(Hover {
             range: tokens[first].start..tokens[last].end,
             markdown: table_card(snapshot, &table),
+            table: Some(table.reference.clone()),
         }),
         TableMatch::Unknown(_) => None,
     }
@@ -115,7 +124,11 @@ fn function_card(text: &str, place: &Place, token: &Token, snapshot: &CatalogSna
             functions::FunctionKind::Analytic => "Window function: needs OVER",
             _ => "Function",
         });
-        return Some(Hover { range, markdown });
+        return Some(Hover {
+            range,
+            markdown,
+            table: None,
+        });
     }
     let dotted: Vec<&str> = name.split('.').collect();
     let routine = snapshot.routine(&dotted)?;
@@ -123,7 +136,11 @@ fn function_card(text: &str, place: &Place, token: &Token, snapshot: &CatalogSna
     if !routine.description.is_empty() {
         let _ = write!(markdown, "\n\n{}", escape(&routine.description));
     }
-    Some(Hover { range, markdown })
+    Some(Hover {
+        range,
+        markdown,
+        table: None,
+    })
 }
 
 fn table_card(snapshot: &CatalogSnapshot, table: &TableSchema) -> String {

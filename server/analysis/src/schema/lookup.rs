@@ -116,7 +116,8 @@ impl CatalogSnapshot {
                 exact,
             };
         }
-        TableMatch::Unknown(self.how_unknown(wanted, dataset))
+        self.listed(wanted, dataset, table)
+            .unwrap_or_else(|| TableMatch::Unknown(self.how_unknown(wanted, dataset)))
     }
 
     fn pick<'s>(&self, tables: &'s [TableReference], project: Option<&str>) -> Option<&'s TableReference> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::schema::TableSchema;
 use crate::schema::{Column, DataType, Mode, TableKind, TableReference};
 
 fn snapshot() -> CatalogSnapshot {

@@ -1,0 +1,142 @@
+//! Tables that a text names and whose schema was not read: what a catalog should fetch before analysis is asked.
+//!
+//! Found from tokens, so that a broken statement names its tables too. A name that the catalog does not list counts
+//! only where a table must stand: `c.country` is no table, `FROM c.country` is one.
+
+use std::collections::BTreeSet;
+
+use crate::schema::{CatalogSnapshot, TableMatch, TableReference, UnknownTable};
+use crate::syntax::lexer::{Token, tokens, unquote};
+
+/// Words that a table's name follows.
+const BEFORE_TABLE: [&str; 7] = ["FROM", "JOIN", "INTO", "UPDATE", "TABLE", "MERGE", "USING"];
+
+/// The tables of a text to read, in the order of their names. Of a project that the text does not name it is the
+/// default one; without that nothing can be asked.
+#[must_use]
+pub fn unread_tables(text: &str, snapshot: &CatalogSnapshot) -> Vec<TableReference> {
+    let code: Vec<Token> = tokens(text).into_iter().filter(|t| !t.is_comment()).collect();
+    let mut found = BTreeSet::new();
+    let mut at = 0;
+    while at < code.len() {
+        if !code[at].is_name() || (at > 0 && code[at - 1].is_symbol(text, ".")) {
+            at += 1;
+            continue;
+        }
+        let after_word = at
+            .checked_sub(1)
+            .is_some_and(|before| BEFORE_TABLE.iter().any(|word| code[before].is_word(text, word)));
+        let (path, next) = path(text, &code, at);
+        found.extend(unread(&path, after_word, snapshot));
+        at = next;
+    }
+    found.into_iter().collect()
+}
+
+/// The dotted path that begins here, cut at every dot, and the token after it. Dashes hold a project's name together.
+fn path(text: &str, code: &[Token], start: usize) -> (Vec<String>, usize) {
+    let mut written = unquote(code[start].text(text));
+    let mut at = start + 1;
+    while let (Some(symbol), Some(name)) = (code.get(at), code.get(at + 1)) {
+        let dash =
+            symbol.is_symbol(text, "-") && symbol.start == code[at - 1].end && name.start == symbol.end;
+        let joined = symbol.is_symbol(text, ".") || dash;
+        let starred = symbol.is_symbol(text, ".") && name.is_symbol(text, "*");
+        if !joined || starred || !(name.is_name() || dash) {
+            break;
+        }
+        written.push_str(symbol.text(text));
+        written.push_str(&unquote(name.text(text)));
+        at += 2;
+    }
+    (written.split('.').map(str::to_owned).collect(), at)
+}
+
+fn unread(path: &[String], must_be_table: bool, snapshot: &CatalogSnapshot) -> Option<TableReference> {
+    let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+    let [before @ .., dataset, table] = parts.as_slice() else {
+        return None;
+    };
+    if before
+        .last()
+        .is_some_and(|p| p.eq_ignore_ascii_case("INFORMATION_SCHEMA"))
+        || dataset.eq_ignore_ascii_case("INFORMATION_SCHEMA")
+    {
+        return None;
+    }
+    let written = || {
+        let project = before.join(".");
+        let project = Some(project)
+            .filter(|p| !p.is_empty())
+            .or_else(|| snapshot.default_project.clone())?;
+        Some(TableReference {
+            project,
+            dataset: (*dataset).to_owned(),
+            table: (*table).to_owned(),
+        })
+    };
+    match snapshot.find(&parts) {
+        TableMatch::Found { table: found, .. } if found.columns.is_empty() => {
+            let reference = &found.reference;
+            let listed = snapshot
+                .listing()
+                .get(&reference.project)
+                .and_then(|project| project.datasets.get(&reference.dataset))
+                .is_some_and(Option::is_some);
+            (listed || must_be_table).then(|| reference.clone())
+        }
+        TableMatch::Unknown(UnknownTable::InUnknownProject) if must_be_table => written(),
+        TableMatch::Found { .. } | TableMatch::Unknown(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::schema::ProjectListing;
+
+    fn unread(text: &str) -> Vec<String> {
+        let names = ["events_*", "orders"].map(Box::from);
+        let datasets = BTreeMap::from([
+            ("shop".to_owned(), Some(Arc::from(names))),
+            ("far".to_owned(), None),
+        ]);
+        let listing = ProjectListing {
+            complete: true,
+            datasets,
+        };
+        let snapshot = CatalogSnapshot::new(Some("p".to_owned()), [], [])
+            .with_listing(Arc::new(BTreeMap::from([("p".to_owned(), listing)])));
+        let tables = unread_tables(text, &snapshot);
+        tables.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn tables_are_found_where_they_stand() {
+        for (text, expected) in [
+            (
+                "SELECT o.a, FROM shop.orders o, shop.events_20240101",
+                vec!["p.shop.events_*", "p.shop.orders"],
+            ),
+            (
+                "SELECT c.x.y FROM far.t c JOIN `p.shop.orders`",
+                vec!["p.far.t", "p.shop.orders"],
+            ),
+            (
+                "SELECT * FROM bigquery-public-data.samples.wikipedia",
+                vec!["bigquery-public-data.samples.wikipedia"],
+            ),
+            (
+                "SELECT a.b.c -- FROM shop.orders\nFROM shop.nothing, nowhere.t",
+                vec![],
+            ),
+            ("SELECT * FROM shop.INFORMATION_SCHEMA.TABLES", vec![]),
+            ("SELECT shop.orders.* FROM shop.", vec!["p.shop.orders"]),
+        ] {
+            assert_eq!(unread(text), expected, "{text}");
+        }
+    }
+}

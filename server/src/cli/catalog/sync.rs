@@ -1,0 +1,108 @@
+//! `bigquill catalog sync`: the schemas of BigQuery's tables in a file.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::kept;
+use crate::bigquery::BigQuery;
+use crate::catalog::{
+    BigQueryCatalog, CachedTable, CatalogCache, DatasetReference, Fetched, SyncProgress, write_snapshot,
+};
+use crate::cli::output::{Output, message};
+use crate::cli::{Common, Outcome, progress, runtime};
+
+/// Reads the schemas of BigQuery's tables, for the editor or into a catalog file
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bigquill catalog sync --project my-project\n  \
+    bigquill catalog sync --project my-project --out catalog.json\n  \
+    bigquill catalog sync --dataset shop --dataset bigquery-public-data.samples --out catalog.json.gz\n\n\
+    Without --out they are kept for the editor (`live_catalog`) and for `bigquill catalog show` and `export`.\n\
+    With it, set `catalog = \"catalog.json\"` in bigquill.toml. The file holds what `bq show --format=json` prints, a table a\n\
+    line: schemas, no rows. Date-sharded tables (events_20240101, …) are one, events_*, with the newest one's columns.\n\
+    What the account needs, and how to sign in: docs/bigquery.md.\n\n\
+    Exit codes: 0 all read, 1 something was left out, 2 usage or input and output.")]
+pub(super) struct SyncArgs {
+    /// Dataset, or PROJECT.DATASET; may be given several times. Without it all datasets of the project
+    #[arg(long, value_name = "DATASET")]
+    dataset: Vec<DatasetReference>,
+    /// A catalog file instead; gzipped where its name ends in .gz
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &SyncArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
+    let settings = common.load(std::env::current_dir()?, &[])?.settings;
+    let bar = progress::counting_bar();
+    let fetched = runtime()?.block_on(async {
+        let bigquery = BigQuery::connect(&settings).await?;
+        let project = bigquery.project().map(str::to_owned);
+        let catalog = BigQueryCatalog::new(bigquery, args.dataset.clone());
+        let fetched = catalog.fetch(|progress| match progress {
+            SyncProgress::Listed(tables) => bar.set_message(format!("listed, {tables}")),
+            SyncProgress::Read(read, total) => {
+                bar.set_message("tables");
+                bar.set_length(total as u64);
+                bar.set_position(read as u64);
+            }
+        });
+        anyhow::Ok((fetched.await?, project))
+    });
+    bar.finish_and_clear();
+    let (fetched, project) = fetched?;
+    for problem in &fetched.problems {
+        message(&format!("bigquill: {problem}"));
+    }
+    anyhow::ensure!(
+        !fetched.resources.is_empty(),
+        "there is no table that the account can see in {}; nothing was written",
+        datasets(&fetched.datasets)
+    );
+    let place = match &args.out {
+        Some(path) => {
+            write_snapshot(path, &fetched.resources)
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+            path.display().to_string()
+        }
+        None => {
+            let project = project.ok_or_else(crate::bigquery::no_project)?;
+            let cache = kept::open(&project, &settings)?;
+            keep(&cache, &project, &fetched, args.dataset.is_empty())?;
+            "the cache".to_owned()
+        }
+    };
+    out.line(&format!(
+        "{} tables of {} in {place}",
+        fetched.resources.len(),
+        datasets(&fetched.datasets),
+    ))?;
+    Ok(Outcome::of(!fetched.problems.is_empty()))
+}
+
+/// Keeps what was read. `all` says that the project has no other datasets.
+fn keep(cache: &CatalogCache, project: &str, fetched: &Fetched, all: bool) -> anyhow::Result<()> {
+    if all {
+        let datasets = fetched.datasets.iter().map(|dataset| dataset.dataset.clone());
+        cache.put_datasets(project, &datasets.collect::<Vec<_>>())?;
+    }
+    for (dataset, members) in &fetched.names {
+        cache.put_names(dataset, members)?;
+    }
+    let read_at = SystemTime::now();
+    let tables = fetched
+        .resources
+        .iter()
+        .filter_map(|resource| CachedTable::of(resource, read_at));
+    Ok(cache.put_tables(&tables.collect::<Vec<_>>())?)
+}
+
+fn datasets(datasets: &[DatasetReference]) -> String {
+    match datasets {
+        [] => "the project, which has no dataset".to_owned(),
+        [one] => one.to_string(),
+        several => format!("{} datasets", several.len()),
+    }
+}

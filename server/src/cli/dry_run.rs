@@ -1,0 +1,187 @@
+//! `bigquill dry-run`: what BigQuery says of each statement, without running any.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::bigquery::{Accuracy, BigQuery, DryRun, Estimate};
+use crate::position::{Encoding, LineIndex};
+use crate::settings::Settings;
+
+use super::check::read;
+use super::output::{Output, message};
+use super::{Common, Outcome, TextOrJson, runtime, snippet};
+
+mod cost;
+mod unit;
+
+use unit::{Unit, units};
+
+/// Asks BigQuery what each statement would read, and what is wrong with it; runs nothing
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bigquill dry-run report.sql\n  \
+    bigquill dry-run - --format json < report.sql\n\n\
+    The SQL goes to BigQuery, which plans it and bills nothing. A file with DECLARE, SET, a block or anything temporary\n\
+    is one script; otherwise each statement is asked by itself. The price is bytes times `price_per_tib`.\n\
+    A line of --format json has `file`, `start`, `end`, `ok` and either `bytes_processed`, `price`, … or `error`;\n\
+    positions count from 0, characters in UTF-16 units. How to sign in: docs/bigquery.md.\n\n\
+    Exit codes: 0 BigQuery takes all, 1 it refuses something, 2 usage, input and output, or BigQuery cannot be asked.")]
+pub(super) struct DryRunArgs {
+    /// SQL file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How the answers are printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: TextOrJson,
+}
+
+pub(super) fn run(args: &DryRunArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
+    // Of standard input the name `-` stands in the current folder, which is right.
+    let start = std::path::absolute(&args.file)?;
+    let settings = common.load(start, &[])?.settings;
+    let text = read(&args.file)?;
+    let file = File {
+        path: args.file.to_string_lossy().into_owned(),
+        index: LineIndex::new(&text),
+        text,
+    };
+    let units = units(&file.text);
+    if units.is_empty() {
+        message("bigquill: there is no statement");
+        return Ok(Outcome::Clean);
+    }
+    let mut outcome = Outcome::Clean;
+    let mut total = 0;
+    runtime()?.block_on(async {
+        let bigquery = BigQuery::connect(&settings).await?;
+        for unit in &units {
+            let answer = bigquery.dry_run(&file.text[unit.range.clone()]).await?;
+            match &answer {
+                DryRun::Estimate(estimate) => total += estimate.bytes_processed,
+                DryRun::Refused(_) => outcome = Outcome::Findings,
+            }
+            match args.format {
+                TextOrJson::Text => file.print(unit, &answer, &settings, out)?,
+                TextOrJson::Json => out.line(&file.json(unit, &answer, &settings).to_string())?,
+            }
+        }
+        anyhow::Ok(())
+    })?;
+    if args.format == TextOrJson::Text && units.len() > 1 {
+        message(&format!(
+            "{} statements: {}",
+            units.len(),
+            cost::text(total, settings.price_per_tib)
+        ));
+    }
+    Ok(outcome)
+}
+
+struct File {
+    path: String,
+    text: String,
+    index: LineIndex,
+}
+
+impl File {
+    fn print(
+        &self,
+        unit: &Unit,
+        answer: &DryRun,
+        settings: &Settings,
+        out: &mut Output,
+    ) -> anyhow::Result<()> {
+        match answer {
+            DryRun::Estimate(estimate) => {
+                let line = self.index.line_of(unit.range.start) + 1;
+                out.line(&format!(
+                    "{}:{line}: {}",
+                    self.path,
+                    summary(estimate, settings.price_per_tib)
+                ))
+            }
+            DryRun::Refused(refusal) => {
+                let range = unit.place(&self.text, refusal.place);
+                let styled = std::io::stdout().is_terminal();
+                out.line(&snippet::render_error(
+                    &self.path,
+                    &self.text,
+                    &refusal.message,
+                    range,
+                    styled,
+                ))
+            }
+        }
+    }
+
+    fn json(&self, unit: &Unit, answer: &DryRun, settings: &Settings) -> Value {
+        let place = |offset| {
+            let position = self.index.position(&self.text, offset, Encoding::Utf16);
+            json!({"line": position.line, "character": position.character})
+        };
+        let mut line = Map::new();
+        let mut set = |key: &str, value: Value| line.insert(key.to_owned(), value);
+        set("file", self.path.clone().into());
+        set("start", place(unit.range.start));
+        set("end", place(unit.range.end));
+        match answer {
+            DryRun::Estimate(estimate) => {
+                set("ok", true.into());
+                set("statement_type", estimate.statement_type.clone().into());
+                set("bytes_processed", estimate.bytes_processed.into());
+                set("accuracy", accuracy(estimate.accuracy).into());
+                set(
+                    "price",
+                    cost::price(estimate.bytes_processed, settings.price_per_tib).into(),
+                );
+                set(
+                    "tables",
+                    estimate.tables.iter().map(ToString::to_string).collect(),
+                );
+            }
+            DryRun::Refused(refusal) => {
+                let range = unit.place(&self.text, refusal.place);
+                set("ok", false.into());
+                set(
+                    "error",
+                    json!({
+                        "reason": refusal.reason,
+                        "message": refusal.message,
+                        "start": place(range.start),
+                        "end": place(range.end),
+                    }),
+                );
+            }
+        }
+        Value::Object(line)
+    }
+}
+
+/// `SELECT reads at most 1.2 GiB, 0.0074 USD`.
+fn summary(estimate: &Estimate, price_per_tib: f64) -> String {
+    let bound = match estimate.accuracy {
+        Accuracy::LowerBound => "at least ",
+        Accuracy::UpperBound => "at most ",
+        Accuracy::Precise | Accuracy::Unknown => "",
+    };
+    let what = match estimate.statement_type.as_str() {
+        "" => "statement",
+        kind => kind,
+    };
+    format!(
+        "{what} reads {bound}{}",
+        cost::text(estimate.bytes_processed, price_per_tib)
+    )
+}
+
+fn accuracy(accuracy: Accuracy) -> Option<&'static str> {
+    match accuracy {
+        Accuracy::Unknown => None,
+        Accuracy::Precise => Some("precise"),
+        Accuracy::LowerBound => Some("lower_bound"),
+        Accuracy::UpperBound => Some("upper_bound"),
+    }
+}

@@ -1,0 +1,8 @@
+//! BigQuery as bigquill meets it: an emulator for what goes well, a fault server for what does not.
+
+mod command_line;
+mod credentials;
+mod emulator;
+mod faults;
+mod live;
+mod support;

@@ -1,0 +1,5 @@
+//go:build tools
+
+package emulator
+
+import _ "github.com/goccy/bigquery-emulator/cmd/bigquery-emulator"

@@ -1,0 +1,71 @@
+//! The `bigquill` binary of this build.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// A command that takes longer is a failed test.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a command printed, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Its path: what `BIGQUILL` names, as `./test` sets it, else beside the folder of the test's own binary.
+#[must_use]
+pub fn path() -> PathBuf {
+    let named = std::env::var_os("BIGQUILL").map(PathBuf::from);
+    let binary = named.filter(|path| path.is_absolute()).unwrap_or_else(beside);
+    assert!(
+        binary.exists(),
+        "build it first: cargo build --release --bin bigquill"
+    );
+    binary
+}
+
+fn beside() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a path");
+    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    folder.join("bigquill")
+}
+
+/// Runs it in this folder with these arguments and this standard input.
+pub async fn run(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut child = Command::new(path())
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("BIGQUILL_LOG")
+        // Nobody's own credentials take part.
+        .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
+        .env("CLOUDSDK_CONFIG", folder)
+        // Nor what they have read.
+        .env("BIGQUILL_CACHE", folder.join("cache"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the binary starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    // A command that reads no input may have ended.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let output = ended.expect("the command ends").expect("it is our child");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ran {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
