@@ -85,8 +85,8 @@ impl LanguageServer for Backend {
         handlers::documents::did_change(&self.session, params);
     }
 
-    async fn did_save(&self, _: DidSaveTextDocumentParams) {
-        self.session.refresh_catalog().await;
+    async fn did_save(&self, params: DidSaveTextDocumentParams) {
+        handlers::documents::did_save(&self.session, &params).await;
     }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
@@ -107,6 +107,10 @@ impl LanguageServer for Backend {
 
     async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
         handlers::code_action::code_action(&self.session, params).await
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        handlers::code_lens::code_lens(&self.session, params).await
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<Value>> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::settings::Settings;
 
+pub mod cost;
 pub mod credentials;
 mod dry_run;
 mod endpoint;
@@ -17,6 +18,7 @@ mod error;
 mod message;
 mod refused;
 mod transport;
+pub mod unit;
 
 pub use dry_run::{Accuracy, DryRun, Estimate, Refusal};
 pub use error::BigQueryError;

@@ -9,6 +9,7 @@ use crate::error::RequestError;
 use crate::session::{DocumentSnapshot, Session};
 
 pub mod code_action;
+pub mod code_lens;
 pub mod completion;
 pub mod diagnostics;
 pub mod documents;

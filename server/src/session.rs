@@ -24,6 +24,8 @@ use crate::settings::{Settings, Sources};
 mod abilities;
 mod answers;
 mod configuration;
+mod connection;
+mod dry_runs;
 mod editor;
 mod generations;
 mod generator;
@@ -32,6 +34,9 @@ mod live;
 
 pub use abilities::Abilities;
 pub use answers::{AnswerKey, Answers};
+use connection::ConnectionSlot;
+use dry_runs::DryRunSlot;
+pub use dry_runs::{DryRuns, WantedBy};
 pub use editor::{Editor, Progress};
 pub use generations::{Generations, Lane, Superseded};
 pub use generator::{GeneratorSlot, LocalModels, ModelSource, NeededBy};
@@ -61,6 +66,7 @@ pub struct Session {
     pub judge: JudgeSlot,
     /// BigQuery's own tables, where the settings want them.
     live: LiveSlot,
+    connection: ConnectionSlot,
     /// What is being generated now.
     pub generations: Generations,
     /// What was generated lately.
@@ -89,6 +95,7 @@ struct OpenDocument {
     /// Rung when the findings of this document may be others now; identifies this opening, too.
     changed: Arc<Notify>,
     checker: Arc<Mutex<Checker>>,
+    dry_runs: Arc<DryRunSlot>,
     versions: Arc<watch::Sender<i32>>,
 }
 
@@ -107,6 +114,8 @@ pub struct DocumentSnapshot {
     pub settings: Arc<Settings>,
     /// GoogleSQL, where it is ready and wanted.
     pub judge: Option<Judge>,
+    /// What BigQuery said of its statements.
+    pub dry_runs: Arc<DryRuns>,
     checker: Arc<Mutex<Checker>>,
 }
 
@@ -157,6 +166,7 @@ impl Session {
             editor: Editor::new(client),
             generator: GeneratorSlot::new(options.models),
             judge: JudgeSlot::new(options.judge),
+            connection: ConnectionSlot::new(options.live.connect.clone()),
             live: LiveSlot::new(options.live),
             generations: Generations::default(),
             answers: Answers::default(),
@@ -207,6 +217,7 @@ impl Session {
             current: Arc::new(document),
             changed: Arc::clone(&changed),
             checker: Arc::default(),
+            dry_runs: Arc::default(),
             versions: Arc::new(watch::Sender::new(version)),
         };
         if let Some(before) = self.documents.insert(open.current.uri.clone(), open) {
@@ -220,6 +231,7 @@ impl Session {
         if let Some(mut open) = self.documents.get_mut(uri) {
             open.current = Arc::new(next(&open.current));
             open.versions.send_replace(open.current.version);
+            open.dry_runs.cancel();
             open.changed.notify_one();
         } else {
             tracing::warn!("change of a document that is not open");
@@ -229,6 +241,7 @@ impl Session {
     /// Forgets a document.
     pub fn close(&self, uri: &Url) {
         if let Some((_, open)) = self.documents.remove(uri) {
+            open.dry_runs.cancel();
             open.changed.notify_one();
         }
     }
@@ -267,14 +280,16 @@ impl Session {
             Ok(Some(state)) => (Arc::clone(&state.snapshot), state.epoch, state.live.clone()),
             _ => Default::default(),
         };
-        let checker = self
-            .documents
-            .get(&document.uri)
-            .map(|open| Arc::clone(&open.checker));
+        let open = self.documents.get(&document.uri).map(|open| open.clone());
+        let (checker, dry_runs) = match open {
+            Some(open) => (open.checker, open.dry_runs.answers()),
+            None => Default::default(),
+        };
         let settings = self.settings();
         DocumentSnapshot {
             document,
-            checker: checker.unwrap_or_default(),
+            checker,
+            dry_runs,
             catalog,
             catalog_epoch,
             live,

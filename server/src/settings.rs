@@ -39,6 +39,8 @@ pub struct Settings {
     #[serde(deserialize_with = "one_or_many", serialize_with = "as_list")]
     #[schemars(with = "OneOrMany")]
     pub datasets: Vec<String>,
+    /// Have BigQuery plan the statements of a file when it is saved, for its errors and for bytes and price: `auto` where `endpoint` or `credentials` is set, `on`, `off`. The SQL is sent; nothing is run.
+    pub dry_run: Switch,
     /// What reading a TiB costs, in USD, for the price of a dry run.
     #[schemars(range(min = 0))]
     #[serde(deserialize_with = "price")]
@@ -158,6 +160,7 @@ impl Default for Settings {
             endpoint: None,
             live_catalog: Switch::Auto,
             datasets: Vec::new(),
+            dry_run: Switch::Auto,
             price_per_tib: 6.25,
             model: "qwen2.5-coder-0.5b".to_owned(),
             adapter: "default".to_owned(),
@@ -178,7 +181,17 @@ impl Settings {
     /// Whether the editor may ask BigQuery about tables.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        match self.live_catalog {
+        self.is_on(self.live_catalog)
+    }
+
+    /// Whether a save sends the statements of a file for a dry run.
+    #[must_use]
+    pub fn dry_runs_on_save(&self) -> bool {
+        self.is_on(self.dry_run)
+    }
+
+    fn is_on(&self, switch: Switch) -> bool {
+        match switch {
             Switch::On => true,
             Switch::Off => false,
             Switch::Auto => self.endpoint.is_some() || self.credentials.is_some(),

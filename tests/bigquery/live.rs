@@ -9,7 +9,7 @@ use bigquill::session::ServerOptions;
 use bigquill_tests::client::Client;
 use bigquill_tests::emulator::Emulator;
 use bigquill_tests::fault_server::{FaultServer, Reply};
-use bigquill_tests::generator::{Ready, gated};
+use bigquill_tests::generator::{Gate, Ready, gated};
 use bigquill_tests::workspace::{Workspace, options, rich};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,20 +18,25 @@ use crate::support::{impatient, shop, workspace};
 
 /// A client of a server that keeps what BigQuery says in this folder.
 async fn client(workspace: &Workspace, cache: &Path) -> Client {
-    let (generator, _gate) = gated();
+    let live = LiveOptions {
+        cache: Some(cache.to_owned()),
+        connect: impatient(),
+        retry: Duration::from_millis(20),
+        ..LiveOptions::default()
+    };
+    client_and_gate(workspace, live, rich()).await.0
+}
+
+async fn client_and_gate(workspace: &Workspace, live: LiveOptions, capabilities: Value) -> (Client, Gate) {
+    let (generator, gate) = gated();
     let options = ServerOptions {
-        live: LiveOptions {
-            cache: Some(cache.to_owned()),
-            connect: impatient(),
-            retry: Duration::from_millis(20),
-            ..LiveOptions::default()
-        },
+        live,
         ..options(Arc::new(Ready(generator)))
     };
-    let mut client = workspace.start(options, rich()).await;
+    let mut client = workspace.start(options, capabilities).await;
     client.ignore("textDocument/publishDiagnostics");
     client.ignore("window/logMessage");
-    client
+    (client, gate)
 }
 
 async fn open(client: &mut Client, uri: &str, text: &str) {
@@ -120,7 +125,14 @@ async fn a_table_never_seen_before_is_completed_and_shown() {
     let mut client = client(&workspace, cache.path()).await;
     let uri = workspace.file_uri("report.sql");
     open(&mut client, &uri, "SELECT  FROM shop.customers").await;
-    let columns = labels(&mut client, &uri, 7).await;
+    // On a busy machine the first lists end before BigQuery has answered.
+    let mut columns = Vec::new();
+    for _ in 0..30 {
+        columns = labels(&mut client, &uri, 7).await;
+        if columns.contains(&"email".to_owned()) {
+            break;
+        }
+    }
     assert!(columns.contains(&"email".to_owned()), "{columns:?}");
     let tables = labels(&mut client, &uri, 18).await;
     for table in ["customers", "orders", "events_*"] {
@@ -285,4 +297,39 @@ async fn nothing_is_asked_where_it_is_off() {
     assert_eq!(refresh(&mut client).await["online"], Value::Null);
     client.finish().await;
     assert_eq!(server.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_comment_is_answered_over_a_table_never_seen_before() {
+    let emulator = Emulator::start().await;
+    emulator.make(&shop()).await;
+    let workspace = workspace(&emulator.url());
+    let live = LiveOptions {
+        cache: None,
+        // As in a project too large to be read: only what the question needs.
+        whole: 0,
+        ..LiveOptions::default()
+    };
+    let (mut client, gate) = client_and_gate(&workspace, live, json!({})).await;
+    client.ignore("window/showMessage");
+    let uri = workspace.file_uri("report.sql");
+    open(&mut client, &uri, "-- number of customers per country\n").await;
+    let argument = json!({ "uri": uri, "position": { "line": 0, "character": 5 } });
+    let command = json!({ "command": "bigquill.generate", "arguments": [argument] });
+    client
+        .request("workspace/executeCommand", command)
+        .await
+        .expect("accepted");
+    let call = gate.next().await;
+    let prompt = call.prompt();
+    assert!(
+        prompt.contains("shop.customers") && prompt.contains("signed_up_at"),
+        "{prompt}"
+    );
+    assert!(!prompt.contains("written_on"), "reviews were not read: {prompt}");
+    call.answer("SELECT country, COUNT(*) AS customers FROM shop.customers GROUP BY country");
+    let (id, edit) = client.server_request("workspace/applyEdit").await;
+    assert!(edit.to_string().contains("GROUP BY country"), "{edit}");
+    client.answer(id, json!({ "applied": false })).await;
+    client.finish().await;
 }

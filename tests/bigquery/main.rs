@@ -2,6 +2,7 @@
 
 mod command_line;
 mod credentials;
+mod editor_dry_run;
 mod emulator;
 mod faults;
 mod live;

@@ -5,6 +5,12 @@ import * as vscode from 'vscode';
 /** The server's command behind "Generate SQL from comment" and "Regenerate SQL from comment". */
 const GENERATE = 'bigquill.generate';
 
+/** The server's command behind the code lens with bytes and price. */
+const DRY_RUN = 'bigquill.dryRun';
+
+/** The server's command that asks BigQuery, and catalog files, for what changed. */
+export const REFRESH_CATALOG = 'bigquill.refreshCatalog';
+
 /** Runs the server's generate action where the cursor stands. */
 export async function generateAtCursor(): Promise<void> {
   const editor = vscode.window.activeTextEditor;
@@ -24,6 +30,14 @@ export async function generateAtCursor(): Promise<void> {
     }
   }
   void vscode.window.showInformationMessage('bigquill: no comment here asks for SQL. Put the cursor on one.');
+}
+
+/** Has BigQuery plan the statements of the active file; runs nothing. */
+export async function dryRunFile(): Promise<void> {
+  const editor = vscode.window.activeTextEditor;
+  if (editor !== undefined) {
+    await vscode.commands.executeCommand(DRY_RUN, { uri: editor.document.uri.toString() });
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as vscode from 'vscode';
 import { LanguageClient, LanguageClientOptions } from 'vscode-languageclient/node';
-import { generateAtCursor, pullModel } from './commands.js';
+import { dryRunFile, generateAtCursor, pullModel, REFRESH_CATALOG } from './commands.js';
 import { Located, locateServer } from './locate.js';
 import { explicitSettings, serverKeys } from './settings.js';
 import { Status } from './status.js';
@@ -40,6 +40,8 @@ class Session implements vscode.Disposable {
       this.log,
       this.status,
       command('bigquill.generateAtCursor', generateAtCursor),
+      command('bigquill.dryRunFile', dryRunFile),
+      command('bigquill.refreshTables', () => vscode.commands.executeCommand(REFRESH_CATALOG)),
       command('bigquill.restartServer', () => this.restart()),
       command('bigquill.showLog', () => this.log.show()),
       command('bigquill.pullModel', () => this.pull()),

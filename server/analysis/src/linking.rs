@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use crate::schema::{CatalogSnapshot, Column, TableReference, TableSchema};
 
+mod names;
 pub mod words;
+
+pub use names::unread_for;
 use words::{identifier_words, squeezed, text_words};
 
 /// A table and how well it fits.

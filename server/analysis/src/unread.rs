@@ -85,7 +85,12 @@ fn unread(path: &[String], must_be_table: bool, snapshot: &CatalogSnapshot) -> O
                 .is_some_and(Option::is_some);
             (listed || must_be_table).then(|| reference.clone())
         }
-        TableMatch::Unknown(UnknownTable::InUnknownProject) if must_be_table => written(),
+        // In no list may be a dataset of which the account may read single tables.
+        TableMatch::Unknown(UnknownTable::InUnknownProject | UnknownTable::InKnownProject)
+            if must_be_table =>
+        {
+            written()
+        }
         TableMatch::Found { .. } | TableMatch::Unknown(_) => None,
     }
 }

@@ -16,6 +16,7 @@ use super::DatasetReference;
 use crate::bigquery::ConnectOptions;
 use crate::settings::Settings;
 
+mod job;
 mod known;
 mod worker;
 

@@ -6,18 +6,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::bigquery::{Accuracy, BigQuery, DryRun, Estimate};
+use crate::bigquery::unit::{Unit, units};
+use crate::bigquery::{Accuracy, BigQuery, DryRun, cost};
 use crate::position::{Encoding, LineIndex};
 use crate::settings::Settings;
 
 use super::check::read;
 use super::output::{Output, message};
 use super::{Common, Outcome, TextOrJson, runtime, snippet};
-
-mod cost;
-mod unit;
-
-use unit::{Unit, units};
 
 /// Asks BigQuery what each statement would read, and what is wrong with it; runs nothing
 #[derive(Debug, Args)]
@@ -100,7 +96,7 @@ impl File {
                 out.line(&format!(
                     "{}:{line}: {}",
                     self.path,
-                    summary(estimate, settings.price_per_tib)
+                    cost::summary(estimate, settings.price_per_tib)
                 ))
             }
             DryRun::Refused(refusal) => {
@@ -158,23 +154,6 @@ impl File {
         }
         Value::Object(line)
     }
-}
-
-/// `SELECT reads at most 1.2 GiB, 0.0074 USD`.
-fn summary(estimate: &Estimate, price_per_tib: f64) -> String {
-    let bound = match estimate.accuracy {
-        Accuracy::LowerBound => "at least ",
-        Accuracy::UpperBound => "at most ",
-        Accuracy::Precise | Accuracy::Unknown => "",
-    };
-    let what = match estimate.statement_type.as_str() {
-        "" => "statement",
-        kind => kind,
-    };
-    format!(
-        "{what} reads {bound}{}",
-        cost::text(estimate.bytes_processed, price_per_tib)
-    )
 }
 
 fn accuracy(accuracy: Accuracy) -> Option<&'static str> {

@@ -11,11 +11,16 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::notification::PublishDiagnostics;
 use tower_lsp::lsp_types::*;
 
+use crate::bigquery::DryRun;
+use crate::bigquery::unit::Unit;
 use crate::document::Document;
 use crate::session::{DocumentSnapshot, Judged, Session};
 
 /// How long a client that asks for findings waits for verdicts: several statements' worth. It asks again for the rest.
 const VERDICTS_WAIT: Duration = Duration::from_millis(100);
+
+/// The source of findings that a dry run brought.
+const BIGQUERY: &str = "BigQuery";
 
 /// `textDocument/diagnostic`.
 ///
@@ -33,7 +38,7 @@ pub async fn pull(
     }
     let full = FullDocumentDiagnosticReport {
         result_id: None,
-        items: to_editor_list(&snapshot.document, &judged),
+        items: to_editor_list(&snapshot, &judged),
     };
     let report = RelatedFullDocumentDiagnosticReport {
         related_documents: None,
@@ -71,6 +76,7 @@ pub async fn keep_published(session: Arc<Session>, uri: Url, changed: Arc<Notify
             snapshot.catalog_epoch,
             Arc::clone(&snapshot.settings),
             snapshot.judge.is_some(),
+            Arc::clone(&snapshot.dry_runs),
         );
         if published.as_ref() == Some(&state) {
             continue;
@@ -79,7 +85,7 @@ pub async fn keep_published(session: Arc<Session>, uri: Url, changed: Arc<Notify
             continue;
         };
         if is_newest(&session, &snapshot.document) && session.is_open(&uri, &changed) {
-            publish(&session, &snapshot.document, &judged).await;
+            publish(&session, &snapshot, &judged).await;
             published = Some(state);
         }
         if !judged.complete
@@ -89,7 +95,7 @@ pub async fn keep_published(session: Arc<Session>, uri: Url, changed: Arc<Notify
             && session.is_open(&uri, &changed)
             && all.diagnostics != judged.diagnostics
         {
-            publish(&session, &snapshot.document, &all).await;
+            publish(&session, &snapshot, &all).await;
         }
     }
     // Closed, and not opened again: its findings go. (A new opening has a bell of its own.)
@@ -135,12 +141,34 @@ fn find(snapshot: &DocumentSnapshot, go_on: &dyn Fn() -> bool) -> Judged {
     }
 }
 
-fn to_editor_list(document: &Document, judged: &Judged) -> Vec<Diagnostic> {
-    judged
+fn to_editor_list(snapshot: &DocumentSnapshot, judged: &Judged) -> Vec<Diagnostic> {
+    let document = &snapshot.document;
+    let findings = judged
         .diagnostics
         .iter()
-        .map(|finding| to_editor(document, finding))
-        .collect()
+        .map(|finding| to_editor(document, finding));
+    findings.chain(refusals(snapshot)).collect()
+}
+
+/// What BigQuery refused in dry runs, where it stands now.
+fn refusals(snapshot: &DocumentSnapshot) -> Vec<Diagnostic> {
+    if !snapshot.settings.diagnostics {
+        return Vec::new();
+    }
+    let document = &snapshot.document;
+    let refusal = |(unit, answer): (Unit, &DryRun)| match answer {
+        DryRun::Refused(refusal) => Some(Diagnostic {
+            range: document.editor_range(&unit.place(&document.text, refusal.place)),
+            severity: Some(DiagnosticSeverity::ERROR),
+            code: Some(NumberOrString::String(refusal.reason.clone())).filter(|_| !refusal.reason.is_empty()),
+            source: Some(BIGQUERY.to_owned()),
+            message: refusal.message.clone(),
+            ..Diagnostic::default()
+        }),
+        DryRun::Estimate(_) => None,
+    };
+    let answers = snapshot.dry_runs.of(&document.text);
+    answers.into_iter().filter_map(refusal).collect()
 }
 
 /// A finding as the editor takes it.
@@ -165,10 +193,11 @@ pub(super) fn to_editor(document: &Document, finding: &check::Diagnostic) -> Dia
     }
 }
 
-async fn publish(session: &Session, document: &Document, judged: &Judged) {
+async fn publish(session: &Session, snapshot: &DocumentSnapshot, judged: &Judged) {
+    let document = &snapshot.document;
     let params = PublishDiagnosticsParams {
         uri: document.uri.clone(),
-        diagnostics: to_editor_list(document, judged),
+        diagnostics: to_editor_list(snapshot, judged),
         version: Some(document.version),
     };
     session.editor.tell::<PublishDiagnostics>(params).await;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tower_lsp::lsp_types::{
     DidChangeTextDocumentParams, DidChangeWatchedFilesParams, DidCloseTextDocumentParams,
-    DidOpenTextDocumentParams,
+    DidOpenTextDocumentParams, DidSaveTextDocumentParams,
 };
 
 use crate::document::Document;
-use crate::session::Session;
+use crate::session::{Session, WantedBy};
 use crate::settings::CONFIG_FILE_NAME;
 
 /// Takes a document and begins to watch for its findings.
@@ -40,6 +40,14 @@ pub fn did_change(session: &Arc<Session>, params: DidChangeTextDocumentParams) {
         document.changed(params.text_document.version, params.content_changes)
     });
     session.generations.document_changed(&uri);
+}
+
+/// Looks at catalog files, and has BigQuery plan the document's statements where that is wanted.
+pub async fn did_save(session: &Arc<Session>, params: &DidSaveTextDocumentParams) {
+    if session.settings().dry_runs_on_save() {
+        session.dry_run(&params.text_document.uri, WantedBy::Save);
+    }
+    session.refresh_catalog().await;
 }
 
 /// Forgets a document.

@@ -8,13 +8,23 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{Command, ExecuteCommandParams, Position, Url};
 
 use crate::error::RequestError;
-use crate::session::Session;
+use crate::session::{Session, WantedBy};
 
 /// The command that answers a comment. Its one argument is a [`GenerateArguments`].
 pub const GENERATE: &str = "bigquill.generate";
 
 /// The command that asks BigQuery, and catalog files, for what changed. It takes no argument and answers when done.
 pub const REFRESH_CATALOG: &str = "bigquill.refreshCatalog";
+
+/// The command that has BigQuery plan the statements of a document. Its one argument is a [`DryRunArguments`].
+pub const DRY_RUN: &str = "bigquill.dryRun";
+
+/// Which document to plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DryRunArguments {
+    /// The document.
+    pub uri: Url,
+}
 
 /// Which comment to answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +50,7 @@ pub async fn execute_command(session: &Arc<Session>, params: ExecuteCommandParam
     match params.command.as_str() {
         GENERATE => generate(session, argument),
         REFRESH_CATALOG => Ok(Some(session.refresh_everything().await)),
+        DRY_RUN => dry_run(session, argument),
         other => Err(RequestError::InvalidParams(format!("there is no command {other}")).into()),
     }
 }
@@ -54,6 +65,14 @@ fn generate(session: &Arc<Session>, argument: Value) -> Result<Option<Value>> {
     super::spawn(session, |session| {
         super::generate::generate(session, document, arguments)
     });
+    Ok(None)
+}
+
+fn dry_run(session: &Arc<Session>, argument: Value) -> Result<Option<Value>> {
+    let arguments: DryRunArguments = serde_json::from_value(argument)
+        .map_err(|error| RequestError::InvalidParams(format!("{DRY_RUN} takes {{uri}}: {error}")))?;
+    session.document(&arguments.uri).ok_or(RequestError::NotOpen)?;
+    session.dry_run(&arguments.uri, WantedBy::Person);
     Ok(None)
 }
 

@@ -94,6 +94,7 @@ pub(super) async fn answer(
     question: &Question,
     wish: Wish<'_>,
 ) -> Result<Option<Arc<Answer>>, RequestError> {
+    let snapshot = &session.with_question(snapshot, &question.text).await;
     let key = AnswerKey {
         question: question.text.clone(),
         catalog_epoch: snapshot.catalog_epoch,

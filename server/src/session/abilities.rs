@@ -34,6 +34,8 @@ pub struct Abilities {
     pub markdown_hover: bool,
     /// Asks again for semantic tokens when told so.
     pub refreshes_tokens: bool,
+    /// Asks again for code lenses when told so.
+    pub refreshes_lenses: bool,
 }
 
 impl Abilities {
@@ -62,6 +64,7 @@ impl Abilities {
             label_details: yes(&text["completion"]["completionItem"]["labelDetailsSupport"]),
             snippets: yes(&text["completion"]["completionItem"]["snippetSupport"]),
             markdown_hover: hover_formats.is_none_or(|formats| formats.iter().any(|f| f == "markdown")),
+            refreshes_lenses: yes(&workspace["codeLens"]["refreshSupport"]),
             refreshes_tokens: yes(&workspace["semanticTokens"]["refreshSupport"]),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bigquill_analysis::linking::unread_for;
 use bigquill_analysis::unread::unread_tables;
 use serde_json::{Value, json};
 use tower_lsp::lsp_types::MessageType;
@@ -13,7 +14,7 @@ use crate::document::Document;
 use crate::settings::Settings;
 
 /// How long a person who asks waits for schemas that were never read.
-const READ_WAIT: Duration = Duration::from_secs(2);
+const READ_WAIT: Duration = Duration::from_secs(1);
 
 /// The place of the live catalog.
 pub(super) struct LiveSlot {
@@ -110,6 +111,36 @@ impl Session {
         let _ = tokio::time::timeout(READ_WAIT, read).await;
         self.publish_catalog(None).await;
         self.with_catalog(snapshot.document).await
+    }
+
+    /// This snapshot with the schemas of the tables that a question may be about. What was never read is waited for,
+    /// not for long.
+    pub async fn with_question(
+        self: &Arc<Self>,
+        snapshot: &DocumentSnapshot,
+        question: &str,
+    ) -> DocumentSnapshot {
+        let Some(live) = self.live.get() else {
+            return snapshot.clone();
+        };
+        let read = async {
+            // At the very start not even the names are known.
+            let mut states = live.state();
+            let _ = states
+                .wait_for(|state| state.contact != Contact::Connecting)
+                .await;
+            self.publish_catalog(None).await;
+            let catalog = self.with_catalog(Arc::clone(&snapshot.document)).await.catalog;
+            let question = question.to_owned();
+            let found = tokio::task::spawn_blocking(move || unread_for(&question, &catalog));
+            let unread = found.await.unwrap_or_default();
+            if !unread.is_empty() {
+                live.need(unread).await;
+            }
+        };
+        let _ = tokio::time::timeout(READ_WAIT, read).await;
+        self.publish_catalog(None).await;
+        self.with_catalog(Arc::clone(&snapshot.document)).await
     }
 
     /// Has the schemas read that a document names and nobody has read; new findings follow. None where there are none.

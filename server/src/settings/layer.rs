@@ -138,8 +138,8 @@ fn environment_value(key: &str, text: &str) -> Value {
             .split(',')
             .map(|dataset| Value::String(dataset.trim().to_owned()))
             .collect(),
-        "project" | "billing_project" | "credentials" | "endpoint" | "live_catalog" | "model" | "adapter"
-        | "device" => Value::String(text.to_owned()),
+        "project" | "billing_project" | "credentials" | "endpoint" | "live_catalog" | "dry_run" | "model"
+        | "adapter" | "device" => Value::String(text.to_owned()),
         // A word that is no number stays a text, so that the message can name it.
         _ => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
     }

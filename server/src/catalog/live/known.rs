@@ -8,6 +8,7 @@ use bigquill_analysis::schema::{
     CatalogSnapshot, Listing, ProjectListing, TableReference, TableSchema, read_resources,
 };
 
+use crate::catalog::DatasetReference;
 use crate::catalog::cache::CachedTable;
 
 /// Names that are listed and schemas that are read. A change makes a new one; what did not change is shared.
@@ -69,6 +70,21 @@ impl Known {
         Arc::make_mut(&mut self.listing)
             .entry(project.to_owned())
             .or_default()
+    }
+
+    /// The listed names of a dataset; none where they are not known.
+    pub(super) fn names(&self, dataset: &DatasetReference) -> Option<Arc<[Box<str>]>> {
+        let project = self.listing.get(&dataset.project)?;
+        project.datasets.get(&dataset.dataset)?.clone()
+    }
+
+    /// How many tables are listed.
+    pub(super) fn listed_tables(&self) -> usize {
+        let datasets = self
+            .listing
+            .values()
+            .flat_map(|project| project.datasets.values());
+        datasets.flatten().map(|names| names.len()).sum()
     }
 
     /// Forgets schemas of tables that are listed no more.

@@ -12,10 +12,10 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::job::{Answer, Job, ask, dataset_of, table_of};
 use super::known::Known;
 use super::{Command, Contact, LiveKey, LiveOptions, LiveState};
 use crate::bigquery::{BigQuery, BigQueryError, Listing};
-use crate::catalog::bigquery::resource;
 use crate::catalog::shards::{Member, families};
 use crate::catalog::{CacheError, CachedTable, CatalogCache, DatasetReference};
 use crate::settings::Settings;
@@ -26,19 +26,6 @@ const PARALLEL: usize = 16;
 const OF_USED_DATASET: usize = 500;
 /// A long refresh is shown as it comes, but not more often: a new snapshot has every open document looked at again.
 const SHOW: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// One call to BigQuery.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Job {
-    Datasets(String),
-    Tables(DatasetReference),
-    Table(TableReference),
-}
-
-enum Answer {
-    Names(Result<Listing, BigQueryError>),
-    Table(Result<Value, BigQueryError>),
-}
 
 /// Somebody who waits for schemas.
 struct Waiting {
@@ -260,8 +247,11 @@ impl Worker {
         }
         let job = |worker: &Self, reference: &TableReference| {
             let dataset = dataset_of(reference);
-            match worker.names(&dataset) {
+            match worker.known.names(&dataset) {
                 Some(_) => Job::Table(reference.clone()),
+                None if worker.given_up.contains(&Job::Tables(dataset.clone())) => {
+                    Job::Table(reference.clone())
+                }
                 None => Job::Tables(dataset),
             }
         };
@@ -317,7 +307,15 @@ impl Worker {
         let known = self.known.project(project);
         known.complete = listing.complete;
         if listing.complete {
-            known.datasets.retain(|dataset, _| listing.ids.contains(dataset));
+            // A dataset whose tables alone the account may read is in no list.
+            let used = |dataset: &String| {
+                self.used
+                    .iter()
+                    .any(|used| used.project == project && used.dataset == *dataset)
+            };
+            known
+                .datasets
+                .retain(|dataset, _| listing.ids.contains(dataset) || used(dataset));
         }
         for dataset in &listing.ids {
             known.datasets.entry(dataset.clone()).or_default();
@@ -395,7 +393,7 @@ impl Worker {
     /// Schemas that a refresh reads: all of a small project, those of datasets in use, and those that are known.
     fn queue_schemas(&mut self, dataset: &DatasetReference, names: &[Box<str>]) {
         let used = self.used.contains(dataset) && names.len() <= OF_USED_DATASET;
-        let small = self.listed_tables() <= self.options.whole;
+        let small = self.known.listed_tables() <= self.options.whole;
         for name in names {
             let reference = table_of(dataset, name);
             let known = self.known.read.contains_key(&reference) && self.refreshing.is_some();
@@ -421,7 +419,7 @@ impl Worker {
     async fn drop_table(&mut self, reference: &TableReference) {
         self.unshown |= self.known.read.remove(reference).is_some();
         let dataset = dataset_of(reference);
-        if let Some(names) = self.names(&dataset) {
+        if let Some(names) = self.known.names(&dataset) {
             let left: Arc<[Box<str>]> = names
                 .iter()
                 .filter(|name| ***name != reference.table)
@@ -432,6 +430,8 @@ impl Worker {
                 .datasets
                 .insert(dataset.dataset, Some(left));
             self.unshown = true;
+        } else {
+            self.given_up.insert(Job::Table(reference.clone()));
         }
         let gone = reference.clone();
         self.cached(move |cache| cache.remove_table(&gone)).await;
@@ -442,7 +442,22 @@ impl Worker {
         self.given_up.insert(job.clone());
         match job {
             Job::Datasets(_) => {}
-            Job::Tables(dataset) => self.resolve_waiting(dataset, &[]),
+            Job::Tables(dataset) => {
+                // What may not be listed may be there, and a single table of it may be readable.
+                let project = self.known.project(&dataset.project);
+                if !project.datasets.contains_key(&dataset.dataset) {
+                    project.datasets.insert(dataset.dataset.clone(), None);
+                    self.unshown = true;
+                }
+                let waiting = self.waiting.iter().flat_map(|waiting| &waiting.tables);
+                let wanted: Vec<TableReference> = waiting
+                    .filter(|table| dataset_of(table) == *dataset)
+                    .cloned()
+                    .collect();
+                for reference in wanted {
+                    self.queue_first(Job::Table(reference));
+                }
+            }
             Job::Table(reference) => self.done_waiting(reference),
         }
     }
@@ -548,20 +563,6 @@ impl Worker {
         });
     }
 
-    fn names(&self, dataset: &DatasetReference) -> Option<Arc<[Box<str>]>> {
-        let project = self.known.listing.get(&dataset.project)?;
-        project.datasets.get(&dataset.dataset)?.clone()
-    }
-
-    fn listed_tables(&self) -> usize {
-        let datasets = self
-            .known
-            .listing
-            .values()
-            .flat_map(|project| project.datasets.values());
-        datasets.flatten().map(|names| names.len()).sum()
-    }
-
     fn whole(&self, dataset: DatasetReference) -> DatasetReference {
         match &self.project {
             Some(project) if dataset.project.is_empty() => DatasetReference {
@@ -592,35 +593,5 @@ impl Worker {
                 }
             }
         })
-    }
-}
-
-async fn ask(bigquery: Arc<BigQuery>, job: Job, id: Option<String>) -> (Job, Answer) {
-    let answer = match &job {
-        Job::Datasets(project) => Answer::Names(bigquery.datasets(project).await),
-        Job::Tables(dataset) => Answer::Names(bigquery.tables(&dataset.project, &dataset.dataset).await),
-        Job::Table(reference) => {
-            let member = Member {
-                id: id.unwrap_or_else(|| reference.table.clone()),
-                name: reference.table.clone(),
-            };
-            Answer::Table(resource(&bigquery, &dataset_of(reference), &member).await)
-        }
-    };
-    (job, answer)
-}
-
-fn dataset_of(reference: &TableReference) -> DatasetReference {
-    DatasetReference {
-        project: reference.project.clone(),
-        dataset: reference.dataset.clone(),
-    }
-}
-
-fn table_of(dataset: &DatasetReference, table: &str) -> TableReference {
-    TableReference {
-        project: dataset.project.clone(),
-        dataset: dataset.dataset.clone(),
-        table: table.to_owned(),
     }
 }

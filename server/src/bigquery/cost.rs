@@ -1,15 +1,37 @@
 //! Bytes and what reading them costs.
 
+use super::{Accuracy, Estimate};
+
 const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
 
 /// What reading so many bytes costs at this price a TiB.
-pub(super) fn price(bytes: u64, per_tib: f64) -> f64 {
+#[must_use]
+pub fn price(bytes: u64, per_tib: f64) -> f64 {
     bytes as f64 / (1_u64 << 40) as f64 * per_tib
 }
 
 /// `1.2 GiB, 0.0073 USD`.
-pub(super) fn text(bytes: u64, per_tib: f64) -> String {
+#[must_use]
+pub fn text(bytes: u64, per_tib: f64) -> String {
     format!("{}, {} USD", size(bytes), rounded(price(bytes, per_tib)))
+}
+
+/// `SELECT reads at most 1.2 GiB, 0.0074 USD`.
+#[must_use]
+pub fn summary(estimate: &Estimate, price_per_tib: f64) -> String {
+    let bound = match estimate.accuracy {
+        Accuracy::LowerBound => "at least ",
+        Accuracy::UpperBound => "at most ",
+        Accuracy::Precise | Accuracy::Unknown => "",
+    };
+    let what = match estimate.statement_type.as_str() {
+        "" => "statement",
+        kind => kind,
+    };
+    format!(
+        "{what} reads {bound}{}",
+        text(estimate.bytes_processed, price_per_tib)
+    )
 }
 
 /// As BigQuery's console says it: units of 1024.

@@ -8,12 +8,14 @@ use bigquill_judge::position;
 
 /// A part of the text that goes to BigQuery as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unit {
-    pub(super) range: Range<usize>,
+pub struct Unit {
+    /// Its bytes.
+    pub range: Range<usize>,
 }
 
 /// The statements of a text; all of them together where one prepares something for the next.
-pub(super) fn units(text: &str) -> Vec<Unit> {
+#[must_use]
+pub fn units(text: &str) -> Vec<Unit> {
     let statements = split(text).statements;
     match (statements.first(), statements.last()) {
         (Some(first), Some(last))
@@ -43,7 +45,8 @@ fn is_script(text: &str, statement: &Statement) -> bool {
 
 impl Unit {
     /// The token at a line and column of this part, from 1, in the text's bytes; the whole part without a place.
-    pub(super) fn place(&self, text: &str, place: Option<(usize, usize)>) -> Range<usize> {
+    #[must_use]
+    pub fn place(&self, text: &str, place: Option<(usize, usize)>) -> Range<usize> {
         let Some((line, column)) = place else {
             return self.range.clone();
         };

@@ -1,0 +1,49 @@
+//! The connection to BigQuery for what a person asks or saves, made at the first need and kept while the settings stay.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::bigquery::{BigQuery, BigQueryError, ConnectOptions};
+use crate::settings::Settings;
+
+/// The place of the connection.
+pub(super) struct ConnectionSlot {
+    options: ConnectOptions,
+    connected: Mutex<Option<(Key, Arc<BigQuery>)>>,
+}
+
+/// The settings that a connection hangs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key([Option<String>; 4]);
+
+impl ConnectionSlot {
+    pub(super) fn new(options: ConnectOptions) -> Self {
+        Self {
+            options,
+            connected: Mutex::default(),
+        }
+    }
+
+    /// The connection of these settings.
+    ///
+    /// # Errors
+    /// Where the credentials or the endpoint cannot be used. The next call tries again.
+    pub(super) async fn get(&self, settings: &Settings) -> Result<Arc<BigQuery>, BigQueryError> {
+        let key = Key([
+            settings.project.clone(),
+            settings.billing_project.clone(),
+            settings.credentials.clone(),
+            settings.endpoint.clone(),
+        ]);
+        let mut connected = self.connected.lock().await;
+        if let Some((of, bigquery)) = &*connected
+            && *of == key
+        {
+            return Ok(Arc::clone(bigquery));
+        }
+        let bigquery = Arc::new(BigQuery::connect_with(settings, &self.options).await?);
+        *connected = Some((key, Arc::clone(&bigquery)));
+        Ok(bigquery)
+    }
+}

@@ -1,0 +1,189 @@
+//! Dry runs of open documents: at most one call for a document at a time, given up where its text changes or a newer
+//! one is wanted. An answer belongs to the text that was asked, wherever that stands now.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bigquill_analysis::syntax::lexer::{TokenKind, tokens};
+use tokio::task::AbortHandle;
+use tower_lsp::lsp_types::request::CodeLensRefresh;
+use tower_lsp::lsp_types::{MessageType, Url};
+
+use super::Session;
+use crate::bigquery::unit::{Unit, units};
+use crate::bigquery::{BigQuery, BigQueryError, DryRun};
+
+/// What BigQuery said of the statements of a document.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DryRuns {
+    /// The schemas at that time: with others the answer may be another.
+    catalog_epoch: u64,
+    answers: HashMap<String, DryRun>,
+}
+
+/// Who wants a dry run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedBy {
+    /// A save: what is known is not asked again, and no message pops up.
+    Save,
+    /// The person.
+    Person,
+}
+
+/// The dry runs of one open document.
+#[derive(Debug, Default)]
+pub(super) struct DryRunSlot {
+    answers: Mutex<Arc<DryRuns>>,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+impl DryRuns {
+    /// The parts of a text that were asked, each with its answer.
+    #[must_use]
+    pub fn of<'a>(&'a self, text: &'a str) -> Vec<(Unit, &'a DryRun)> {
+        if self.answers.is_empty() {
+            return Vec::new();
+        }
+        let answered = |unit: Unit| {
+            let answer = self.answers.get(text.get(unit.range.clone())?)?;
+            Some((unit, answer))
+        };
+        units(text).into_iter().filter_map(answered).collect()
+    }
+}
+
+impl DryRunSlot {
+    pub(super) fn answers(&self) -> Arc<DryRuns> {
+        Arc::clone(&self.answers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the call that is on its way.
+    pub(super) fn cancel(&self) {
+        self.begin(None);
+    }
+
+    fn begin(&self, task: Option<AbortHandle>) {
+        let mut running = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = std::mem::replace(&mut *running, task) {
+            before.abort();
+        }
+    }
+
+    fn put(&self, answers: Arc<DryRuns>) {
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+    }
+}
+
+impl Session {
+    /// Has BigQuery say what the statements of a document would read, and what is wrong with them.
+    pub fn dry_run(self: &Arc<Self>, uri: &Url, wanted_by: WantedBy) {
+        let Some(slot) = self.documents.get(uri).map(|open| Arc::clone(&open.dry_runs)) else {
+            return;
+        };
+        let (session, uri) = (Arc::clone(self), uri.clone());
+        let of_task = Arc::clone(&slot);
+        let task = tokio::spawn(async move { session.ask_dry_runs(&uri, &of_task, wanted_by).await });
+        slot.begin(Some(task.abort_handle()));
+    }
+
+    async fn ask_dry_runs(self: &Arc<Self>, uri: &Url, slot: &DryRunSlot, wanted_by: WantedBy) {
+        let Some(snapshot) = self.snapshot(uri).await else {
+            return;
+        };
+        let text = snapshot.document.text.clone();
+        let Ok(parts) = tokio::task::spawn_blocking(move || askable(&text)).await else {
+            return;
+        };
+        let before = slot.answers();
+        let known = wanted_by == WantedBy::Save && before.catalog_epoch == snapshot.catalog_epoch;
+        let mut answers = DryRuns {
+            catalog_epoch: snapshot.catalog_epoch,
+            answers: HashMap::new(),
+        };
+        let failed = self
+            .ask_each(&parts, known.then_some(&*before), &mut answers)
+            .await
+            .err();
+        slot.put(Arc::new(answers));
+        self.show_dry_runs(uri);
+        let Some(error) = failed else { return };
+        let message = format!("BigQuery was not asked what this would read: {error}");
+        match wanted_by {
+            WantedBy::Person => self.editor.show(MessageType::ERROR, &message).await,
+            WantedBy::Save => self.editor.log(MessageType::INFO, &message).await,
+        }
+    }
+
+    async fn ask_each(
+        &self,
+        parts: &[String],
+        known: Option<&DryRuns>,
+        answers: &mut DryRuns,
+    ) -> Result<(), BigQueryError> {
+        let mut bigquery: Option<Arc<BigQuery>> = None;
+        for sql in parts {
+            let answer = match known.and_then(|known| known.answers.get(sql)) {
+                Some(answer) => answer.clone(),
+                None => {
+                    let bigquery = match &bigquery {
+                        Some(bigquery) => bigquery,
+                        None => bigquery.insert(self.connection.get(&self.settings()).await?),
+                    };
+                    bigquery.dry_run(sql).await?
+                }
+            };
+            answers.answers.insert(sql.clone(), answer);
+        }
+        Ok(())
+    }
+
+    /// Has findings and code lenses of a document shown anew.
+    fn show_dry_runs(self: &Arc<Self>, uri: &Url) {
+        if let Some(open) = self.documents.get(uri) {
+            open.changed.notify_one();
+        }
+        self.refresh_pulled();
+        if self.abilities().refreshes_lenses {
+            let session = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = session.editor.ask::<CodeLensRefresh>(()).await {
+                    tracing::debug!(%error, "no code lens refresh");
+                }
+            });
+        }
+    }
+}
+
+/// The parts of a text that BigQuery can be asked about as they stand: a parameter without a value would be refused,
+/// and a template is no SQL yet.
+fn askable(text: &str) -> Vec<String> {
+    let sql = |range: Range<usize>| text.get(range).map(str::to_owned);
+    let whole = |sql: &String| {
+        let open = |kind| matches!(kind, TokenKind::Template);
+        !tokens(sql)
+            .iter()
+            .any(|token| open(token.kind) || is_parameter(sql, token.start, token.kind))
+    };
+    units(text)
+        .into_iter()
+        .filter_map(|unit| sql(unit.range))
+        .filter(whole)
+        .collect()
+}
+
+/// `@name` or `?`, not a system variable (`@@name`).
+fn is_parameter(sql: &str, start: usize, kind: TokenKind) -> bool {
+    kind == TokenKind::Parameter && !sql[start..].starts_with("@@")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_sql_yet_is_not_asked() {
+        let text = "SELECT 1;\nSELECT @day;\nSELECT {{ x }};\nSELECT @@time_zone; SELECT '@a ?'";
+        assert_eq!(askable(text), ["SELECT 1", "SELECT @@time_zone", "SELECT '@a ?'"]);
+    }
+}
