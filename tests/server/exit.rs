@@ -35,11 +35,14 @@ async fn exit_code(child: &mut Child) -> Option<i32> {
     ended.expect("the process ends").expect("it is our child").code()
 }
 
-async fn initialize(client: &mut Client, process: Value) {
+/// The workspace stays as long as what is returned: its settings are read after the answer.
+#[must_use]
+async fn initialize(client: &mut Client, process: Value) -> Workspace {
     let workspace = Workspace::with_config("ghost_text = false\n");
     let mut params = workspace.initialize_params(json!({}));
     params["processId"] = process;
     client.initialize(params).await;
+    workspace
 }
 
 #[tokio::test]
@@ -47,7 +50,7 @@ async fn exit_after_shutdown_is_success_while_stdin_stays_open() {
     for arguments in [&[][..], &["--stdio"]] {
         let mut child = bigquill(arguments);
         let mut client = connect(&mut child);
-        initialize(&mut client, Value::Null).await;
+        let _workspace = initialize(&mut client, Value::Null).await;
         assert_eq!(client.request("shutdown", Value::Null).await, Ok(Value::Null));
         client.notify("exit", Value::Null).await;
         assert_eq!(exit_code(&mut child).await, Some(0));
@@ -59,7 +62,7 @@ async fn exit_after_shutdown_is_success_while_stdin_stays_open() {
 async fn shutdown_and_exit_at_one_go_still_answer_shutdown() {
     let mut child = bigquill(&[]);
     let mut client = connect(&mut child);
-    initialize(&mut client, Value::Null).await;
+    let _workspace = initialize(&mut client, Value::Null).await;
     let shutdown = client.send("shutdown", Value::Null).await;
     client.notify("exit", Value::Null).await;
     assert_eq!(client.response(shutdown).await, Ok(Value::Null));
@@ -71,7 +74,7 @@ async fn shutdown_and_exit_at_one_go_still_answer_shutdown() {
 async fn exit_without_shutdown_is_failure() {
     let mut child = bigquill(&[]);
     let mut client = connect(&mut child);
-    initialize(&mut client, Value::Null).await;
+    let _workspace = initialize(&mut client, Value::Null).await;
     client.notify("exit", Value::Null).await;
     assert_eq!(exit_code(&mut child).await, Some(1));
     client.ended().await;
@@ -81,7 +84,7 @@ async fn exit_without_shutdown_is_failure() {
 async fn the_end_of_stdin_is_the_end() {
     let mut child = bigquill(&[]);
     let mut client = connect(&mut child);
-    initialize(&mut client, Value::Null).await;
+    let _workspace = initialize(&mut client, Value::Null).await;
     client.hang_up().await;
     assert_eq!(exit_code(&mut child).await, Some(1));
     client.ended().await;
@@ -96,7 +99,7 @@ async fn the_server_ends_with_the_clients_process() {
         .expect("sleep starts");
     let mut child = bigquill(&[]);
     let mut client = connect(&mut child);
-    initialize(&mut client, json!(parent.id())).await;
+    let _workspace = initialize(&mut client, json!(parent.id())).await;
     assert!(child.try_wait().expect("it is our child").is_none());
     parent.kill().await.expect("it is our child");
     assert_eq!(exit_code(&mut child).await, Some(1));
@@ -108,7 +111,7 @@ async fn a_process_that_cannot_be_seen_is_no_reason_to_end() {
     let mut child = bigquill(&[]);
     let mut client = connect(&mut child);
     // Process ids end at 4194304 on Linux.
-    initialize(&mut client, json!(4_194_999)).await;
+    let _workspace = initialize(&mut client, json!(4_194_999)).await;
     assert_eq!(client.request("shutdown", Value::Null).await, Ok(Value::Null));
     client.notify("exit", Value::Null).await;
     assert_eq!(exit_code(&mut child).await, Some(0));
