@@ -47,6 +47,16 @@ impl Backend {
     pub async fn cancel_progress(&self, params: WorkDoneProgressCancelParams) {
         self.session.generations.cancel(&params.token);
         self.session.generator.cancel(&params.token);
+        self.session.runs.cancel(&params.token);
+    }
+
+    /// `workspace/textDocumentContent` (LSP 3.18): a page of results.
+    ///
+    /// # Errors
+    /// Where the results are gone, or BigQuery does not give the rows.
+    pub async fn text_document_content(&self, params: TextDocumentIdentifier) -> Result<Value> {
+        let text = handlers::run::page_text(&self.session, &params.uri).await?;
+        Ok(json!({ "text": text }))
     }
 
     /// `bigquill/viewFileText`: version and text of an open document as the server has them, to look for the cause
@@ -74,6 +84,7 @@ impl LanguageServer for Backend {
     }
 
     async fn shutdown(&self) -> Result<()> {
+        self.session.runs.end();
         Ok(())
     }
 
@@ -111,6 +122,10 @@ impl LanguageServer for Backend {
 
     async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
         handlers::code_lens::code_lens(&self.session, params).await
+    }
+
+    async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
+        handlers::inlay_hint::inlay_hint(&self.session, params).await
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<Value>> {

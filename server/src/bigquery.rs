@@ -1,8 +1,9 @@
-//! The one boundary to BigQuery: datasets, tables, dry runs, over its REST API.
+//! The one boundary to BigQuery: datasets, tables, dry runs, query jobs and their rows, over its REST API.
 //!
 //! Tokens come from `yup-oauth2` as `gcp-bigquery-client` brings it. Calls are made here and not by that crate: it refuses
 //! a whole table for one type that it does not know, and its errors lose the status, `Retry-After` and any body that is
-//! no JSON. Every call has a deadline, and dropping its future cancels it. Nothing here runs SQL: a dry run is planned only.
+//! no JSON. Every call has a deadline, and dropping its future cancels it. Only [`begin`](BigQuery::begin) runs SQL, and
+//! only [`crate::run`] calls it; a dry run is planned only.
 
 use std::time::Duration;
 
@@ -15,8 +16,11 @@ pub mod credentials;
 mod dry_run;
 mod endpoint;
 mod error;
+pub mod job;
 mod message;
+pub mod parameter;
 mod refused;
+pub mod rows;
 mod transport;
 pub mod unit;
 
@@ -25,6 +29,7 @@ pub use error::BigQueryError;
 
 use credentials::Credentials;
 use endpoint::Endpoint;
+use job::Query;
 use transport::Transport;
 
 /// Objects that one page of a list may have.
@@ -35,6 +40,7 @@ pub struct BigQuery {
     transport: Transport,
     project: Option<String>,
     billing_project: Option<String>,
+    location: Option<String>,
     pages: usize,
 }
 
@@ -101,6 +107,7 @@ impl BigQuery {
             transport: Transport::new(endpoint, credentials, options)?,
             billing_project: settings.billing_project.clone().or_else(|| project.clone()),
             project,
+            location: settings.location.clone(),
             pages: options.pages,
         })
     }
@@ -138,18 +145,31 @@ impl BigQuery {
         self.transport.get(&path, &[]).await
     }
 
-    /// What BigQuery says of a statement or a script without running it.
+    /// What BigQuery says of a statement or a script without parameters, without running it.
     ///
     /// # Errors
     /// Where BigQuery cannot be asked. That it refuses the SQL is an answer.
     pub async fn dry_run(&self, sql: &str) -> Result<DryRun, BigQueryError> {
-        let project = self.billing_project.as_deref().ok_or_else(no_project)?;
-        let job = json!({
-            // Ours, because the emulator wants one. Dry runs are not kept, so that a second try is no second job.
-            "jobReference": {"projectId": project, "jobId": format!("bigquill_dry_run_{:032x}", fastrand::u128(..))},
-            "configuration": {"dryRun": true, "query": {"query": sql, "useLegacySql": false}},
+        let query = Query {
+            sql: sql.to_owned(),
+            ..Query::default()
+        };
+        self.plan(&query).await
+    }
+
+    /// What BigQuery says of a query without running it. Its limit of bytes does not count here.
+    ///
+    /// # Errors
+    /// Where BigQuery cannot be asked. That it refuses the SQL is an answer.
+    pub async fn plan(&self, query: &Query) -> Result<DryRun, BigQueryError> {
+        // The name is ours, because the emulator wants one. Dry runs are not kept: a second try is no second job.
+        let reference = self.new_job()?;
+        let body = json!({
+            "jobReference": job::resource(&reference),
+            "configuration": {"dryRun": true, "query": job::configuration(query)},
         });
-        dry_run::answer(self.transport.post(&["projects", project, "jobs"], &job).await)
+        let path = ["projects", &reference.project, "jobs"];
+        dry_run::answer(self.transport.post(&path, &body).await)
     }
 
     async fn list(&self, path: &[&str], member: &str, id: &str) -> Result<Listing, BigQueryError> {

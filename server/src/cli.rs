@@ -23,7 +23,9 @@ mod json;
 mod judge;
 mod model;
 mod output;
+mod preview;
 mod progress;
+mod run;
 mod sarif;
 mod serve;
 mod snippet;
@@ -44,6 +46,7 @@ use output::Output;
         bigquill check queries/*.sql --catalog tables.json\n  \
         bigquill catalog sync --project my-project --out tables.json\n  \
         bigquill dry-run report.sql\n  \
+        bigquill run report.sql --out report.csv\n  \
         bigquill doctor\n\n\
         Exit codes: 0 clean, 1 findings, 2 usage or input and output."
 )]
@@ -66,6 +69,8 @@ enum Command {
     Model(model::ModelArgs),
     Catalog(catalog::CatalogArgs),
     DryRun(dry_run::DryRunArgs),
+    Run(run::RunArgs),
+    Preview(preview::PreviewArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -174,6 +179,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<ExitCode> {
         Command::Model(args) => model::run(&args, out),
         Command::Catalog(args) => catalog::run(&args, &common, out),
         Command::DryRun(args) => dry_run::run(&args, &common, out),
+        Command::Run(args) => run::run(&args, &common, out),
+        Command::Preview(args) => preview::run(&args, &common, out),
         Command::Doctor(args) => doctor::run(&args, &common, out),
     };
     outcome.map(Into::into)

@@ -16,10 +16,12 @@ pub mod documents;
 pub mod execute_command;
 pub mod generate;
 pub mod hover;
+pub mod inlay_hint;
 pub mod inline_completion;
 pub mod lifecycle;
 pub mod navigation;
 pub mod outline;
+pub mod run;
 
 /// The newest version of a document. The document is taken before the first await, the catalog may be waited for.
 async fn snapshot(session: &Session, uri: &Url) -> Result<DocumentSnapshot> {

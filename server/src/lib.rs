@@ -11,6 +11,8 @@ pub mod judge;
 pub mod models;
 pub mod pipeline;
 pub mod position;
+pub mod results;
+pub mod run;
 pub mod serve;
 pub mod session;
 pub mod settings;

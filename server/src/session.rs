@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tower_lsp::Client;
 use tower_lsp::lsp_types::Url;
 
+use crate::bigquery::{BigQuery, BigQueryError};
 use crate::catalog::{FileCatalog, LiveOptions, LiveState};
 use crate::document::Document;
 use crate::judge::context;
@@ -31,17 +32,20 @@ mod generations;
 mod generator;
 mod judge;
 mod live;
+mod runs;
 
 pub use abilities::Abilities;
 pub use answers::{AnswerKey, Answers};
 use connection::ConnectionSlot;
 use dry_runs::DryRunSlot;
+pub(crate) use dry_runs::has_template;
 pub use dry_runs::{DryRuns, WantedBy};
 pub use editor::{Editor, Progress};
 pub use generations::{Generations, Lane, Superseded};
 pub use generator::{GeneratorSlot, LocalModels, ModelSource, NeededBy};
 pub use judge::{JudgeSlot, JudgeSource};
 use live::LiveSlot;
+pub use runs::{PageId, RESULTS_SCHEME, Results, Runs};
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -71,6 +75,8 @@ pub struct Session {
     pub generations: Generations,
     /// What was generated lately.
     pub answers: Answers,
+    /// What was run for the person.
+    pub runs: Runs,
     sources: RwLock<Sources>,
     abilities: OnceLock<Abilities>,
     encoding: OnceLock<Encoding>,
@@ -170,6 +176,7 @@ impl Session {
             live: LiveSlot::new(options.live),
             generations: Generations::default(),
             answers: Answers::default(),
+            runs: Runs::default(),
             sources: RwLock::new(options.sources),
             abilities: OnceLock::new(),
             encoding: OnceLock::new(),
@@ -207,6 +214,14 @@ impl Session {
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The connection to BigQuery of these settings, for what a person asks.
+    ///
+    /// # Errors
+    /// Where the credentials or the endpoint cannot be used.
+    pub async fn bigquery(&self, settings: &Settings) -> Result<Arc<BigQuery>, BigQueryError> {
+        self.connection.get(settings).await
     }
 
     /// Adds or replaces a document that the client opened; returns the bell that is rung when it changes.

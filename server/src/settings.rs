@@ -5,15 +5,18 @@
 //! defaults, `bigquill.toml`, the editor's configuration, `BIGQUILL_*` variables, flags.
 //! A key or value that cannot be used becomes a [`Problem`] and is left out: nothing here stops the server.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod byte_limit;
 mod config_file;
 mod layer;
 
+pub use byte_limit::ByteLimit;
 pub use config_file::{CONFIG_FILE_NAME, find_config_file};
 use layer::{Layer, Origin};
 
@@ -29,6 +32,8 @@ pub struct Settings {
     pub catalog: Vec<String>,
     /// Project that dry runs are made in, where it is not `project`: the one where you may start jobs.
     pub billing_project: Option<String>,
+    /// Where jobs and dry runs are made, such as `EU` or `europe-west3`, where BigQuery cannot tell by the tables.
+    pub location: Option<String>,
     /// Key file of a service account, or another credentials file, for BigQuery. Without it application default credentials (`gcloud auth application-default login`).
     pub credentials: Option<String>,
     /// Address of another BigQuery, such as `http://127.0.0.1:9050` of an emulator. No credentials are sent there.
@@ -45,6 +50,14 @@ pub struct Settings {
     #[schemars(range(min = 0))]
     #[serde(deserialize_with = "price")]
     pub price_per_tib: f64,
+    /// A statement that would read more is not run: bytes, or a text such as `100 GiB`; 0 for no limit.
+    pub maximum_bytes_billed: ByteLimit,
+    /// Rows on a page of results.
+    #[schemars(range(min = 1, max = 10000))]
+    #[serde(deserialize_with = "page_rows")]
+    pub result_rows: usize,
+    /// Types and values of query parameters by name, such as `day = \"DATE = 2024-01-01\"`; comments in a file (`-- @day DATE = 2024-01-01`) win.
+    pub parameters: BTreeMap<String, String>,
     /// A known model (`bigquill model list`) or the path of a `.gguf` file.
     pub model: String,
     /// `default` (the adapter made for the model, if there is one), `none`, or the folder of a PEFT LoRA adapter.
@@ -156,12 +169,16 @@ impl Default for Settings {
             project: None,
             catalog: Vec::new(),
             billing_project: None,
+            location: None,
             credentials: None,
             endpoint: None,
             live_catalog: Switch::Auto,
             datasets: Vec::new(),
             dry_run: Switch::Auto,
             price_per_tib: 6.25,
+            maximum_bytes_billed: ByteLimit::default(),
+            result_rows: 100,
+            parameters: BTreeMap::new(),
             model: "qwen2.5-coder-0.5b".to_owned(),
             adapter: "default".to_owned(),
             device: Device::Cpu,
@@ -188,6 +205,12 @@ impl Settings {
     #[must_use]
     pub fn dry_runs_on_save(&self) -> bool {
         self.is_on(self.dry_run)
+    }
+
+    /// Whether a person who wants something of BigQuery in the editor can have it: statements have a lens to run them.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.is_on(Switch::Auto) || self.live_catalog == Switch::On || self.dry_run == Switch::On
     }
 
     fn is_on(&self, switch: Switch) -> bool {
@@ -324,6 +347,17 @@ fn positive<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, 
 
 fn at_least_100<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     at_least(usize::deserialize(deserializer)?, 100)
+}
+
+fn page_rows<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let rows = at_least(usize::deserialize(deserializer)?, 1)?;
+    if rows <= 10_000 {
+        Ok(rows)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "expected at most 10000, not {rows}"
+        )))
+    }
 }
 
 fn positive_option<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {

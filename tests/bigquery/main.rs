@@ -3,7 +3,9 @@
 mod command_line;
 mod credentials;
 mod editor_dry_run;
+mod editor_run;
 mod emulator;
 mod faults;
 mod live;
+mod run;
 mod support;

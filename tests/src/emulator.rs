@@ -108,6 +108,20 @@ impl Emulator {
         self.request("DELETE", &path, &Value::Null).await;
     }
 
+    /// Runs SQL in it, past bigquill.
+    pub async fn sql(&self, sql: &str) {
+        let id = format!("test_{:016x}", fastrand::u64(..));
+        let job = json!({
+            "jobReference": {"projectId": PROJECT, "jobId": id},
+            "configuration": {"query": {"query": sql, "useLegacySql": false}},
+        });
+        let (_, answer) = self
+            .call("POST", "jobs", &job)
+            .await
+            .expect("the emulator answers");
+        assert!(!answer.contains("errorResult"), "{sql}: {answer}");
+    }
+
     async fn request(&self, method: &str, path: &str, body: &Value) {
         let (status, answer) = self.call(method, path, body).await.expect("the emulator answers");
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");

@@ -78,7 +78,7 @@ pub struct Received {
 
 #[derive(Default)]
 struct Script {
-    /// By the end of a path; the last reply stays.
+    /// By the end or a part of a path; the last reply stays.
     replies: Vec<(String, Vec<Reply>)>,
     received: Vec<Received>,
 }
@@ -115,7 +115,8 @@ impl FaultServer {
         format!("http://{}", self.address)
     }
 
-    /// Answers requests whose path ends so with these replies, one after the other; the last one stays.
+    /// Answers requests whose path ends so with these replies, one after the other; the last one stays. A path that
+    /// begins with `*` may be followed by anything. What was said first wins.
     pub fn on(&self, path_end: &str, replies: impl IntoIterator<Item = Reply>) {
         let replies = replies.into_iter().collect();
         self.lock().replies.push((path_end.to_owned(), replies));
@@ -163,7 +164,10 @@ impl Script {
         let found = self
             .replies
             .iter_mut()
-            .find(|(end, _)| path.ends_with(end.as_str()));
+            .find(|(end, _)| match end.strip_prefix('*') {
+                Some(part) => path.contains(part),
+                None => path.ends_with(end.as_str()),
+            });
         match found {
             Some((_, replies)) if replies.len() > 1 => replies.remove(0),
             Some((_, replies)) => replies[0].clone(),

@@ -11,10 +11,18 @@ return {
   capabilities = {
     textDocument = { inlineCompletion = { dynamicRegistration = false } },
     workspace = { workspaceEdit = { documentChanges = true } },
+    -- The server asks for values of query parameters.
+    experimental = { bigquill = { input = true } },
   },
   handlers = {
     ['workspace/applyEdit'] = function(...)
       return require('bigquill').apply_edit(...)
+    end,
+    ['bigquill/input'] = function(...)
+      return require('bigquill.results').input(...)
+    end,
+    ['window/showDocument'] = function(...)
+      return require('bigquill.results').show_document(...)
     end,
   },
   -- At once: an edit for an older text is refused (below), and the server must know by then that there

@@ -25,6 +25,28 @@ command('BigquillCancel', function()
   require('bigquill').cancel()
 end, { desc = 'Stop what bigquill is generating' })
 
+command('BigquillRun', function()
+  require('bigquill.results').run()
+end, { desc = 'Run the statement under the cursor in BigQuery' })
+
+command('BigquillPreview', function()
+  require('bigquill.results').preview()
+end, { desc = 'Show the first rows of the table under the cursor' })
+
+command('BigquillPage', function(args)
+  require('bigquill.results').page(args.fargs[1])
+end, {
+  nargs = '?',
+  complete = function()
+    return { 'next', 'previous' }
+  end,
+  desc = 'Show another page of the results in this window',
+})
+
+command('BigquillExport', function(args)
+  require('bigquill.results').export(args.fargs[1])
+end, { nargs = 1, complete = 'file', desc = 'Write all rows of these results into a .csv, .jsonl or .md file' })
+
 command('BigquillRestart', function()
   require('bigquill').restart()
 end, { desc = 'Restart the bigquill server' })

@@ -251,6 +251,45 @@ return function(harness, plugin)
     end)
   end)
 
+  test('BigquillRun sends the place, a parameter is asked for, rows come in one window below', function()
+    with({ 'SELECT 1;', 'SELECT @day' }, nil, function(child)
+      child:lua('vim.api.nvim_win_set_cursor(0, { 2, 7 })')
+      child:command('BigquillRun')
+      local sent = child:lua('return fake.requests[#fake.requests].params')
+      equal(sent.command, 'bigquill.run')
+      equal(sent.arguments[1].position, at(1, 7))
+      contains(sent.arguments[1].uri, '/query.sql')
+
+      equal(child:lua('return fake.initialize.capabilities.experimental.bigquill.input'), true)
+      child:lua([[
+        vim.fn.input = function(options) _G.prompt = options.prompt; return 'DATE 2024-01-01' end
+        _G.typed = fake.dispatchers.server_request('bigquill/input', { prompt = 'Value', placeholder = 'DATE x' })
+        vim.fn.input = function() error('Keyboard interrupt') end
+        _G.nothing = fake.dispatchers.server_request('bigquill/input', { prompt = 'Value', placeholder = 'DATE x' })
+      ]])
+      equal(child:lua('return { prompt, typed, nothing == vim.NIL }'), { 'Value (such as DATE x): ', 'DATE 2024-01-01', true })
+
+      local folder = child.home .. '/bigquill-results-1'
+      vim.fn.mkdir(folder, 'p')
+      for page = 1, 2 do
+        local file = ('%s/query-results-%d.md'):format(folder, page)
+        vim.fn.writefile({ '| page ' .. page .. ' |' }, file)
+        child:lua("fake.dispatchers.server_request('window/showDocument', { uri = ..., takeFocus = true })", 'file://' .. file)
+        equal(child:lines(), { '| page ' .. page .. ' |' })
+        equal(child:lua('return #vim.api.nvim_tabpage_list_wins(0)'), 2)
+        equal(child:lua('return vim.bo.modifiable'), false)
+      end
+      child:command('BigquillPage previous')
+      local paged = child:lua('return fake.requests[#fake.requests].params')
+      equal({ paged.command, paged.arguments[1].page }, { 'bigquill.resultsPage', 'previous' })
+      contains(paged.arguments[1].uri, '/query-results-2.md')
+      child:command('BigquillExport rows.csv')
+      local export = child:lua('return fake.requests[#fake.requests].params')
+      equal(export.command, 'bigquill.exportResults')
+      contains(export.arguments[1].path, '/rows.csv')
+    end)
+  end)
+
   test('saving bigquill.toml tells the server', function()
     with({ '-- orders' }, nil, function(child)
       child:command('edit ' .. child.home .. '/bigquill.toml')

@@ -3,8 +3,18 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as vscode from 'vscode';
-import { LanguageClient, LanguageClientOptions } from 'vscode-languageclient/node';
-import { dryRunFile, generateAtCursor, pullModel, REFRESH_CATALOG } from './commands.js';
+import { LanguageClient, LanguageClientOptions, StaticFeature } from 'vscode-languageclient/node';
+import {
+  dryRunFile,
+  exportResults,
+  generateAtCursor,
+  input,
+  previewAtCursor,
+  pullModel,
+  REFRESH_CATALOG,
+  runAtCursor,
+  showPage,
+} from './commands.js';
 import { Located, locateServer } from './locate.js';
 import { explicitSettings, serverKeys } from './settings.js';
 import { Status } from './status.js';
@@ -41,6 +51,11 @@ class Session implements vscode.Disposable {
       this.status,
       command('bigquill.generateAtCursor', generateAtCursor),
       command('bigquill.dryRunFile', dryRunFile),
+      command('bigquill.runAtCursor', runAtCursor),
+      command('bigquill.previewAtCursor', previewAtCursor),
+      command('bigquill.nextPage', () => showPage('next')),
+      command('bigquill.previousPage', () => showPage('previous')),
+      command('bigquill.exportAll', exportResults),
       command('bigquill.refreshTables', () => vscode.commands.executeCommand(REFRESH_CATALOG)),
       command('bigquill.restartServer', () => this.restart()),
       command('bigquill.showLog', () => this.log.show()),
@@ -90,6 +105,8 @@ class Session implements vscode.Disposable {
     this.log.info(`server: ${server.path} (${server.source})`);
     const client = new LanguageClient('bigquill', 'bigquill', { command: server.path }, this.clientOptions());
     client.onDidChangeState((event) => this.status.follow(event.newState));
+    client.registerFeature(asksForInput);
+    client.onRequest('bigquill/input', input);
     this.client = client;
     await client.start();
   }
@@ -176,6 +193,16 @@ class Session implements vscode.Disposable {
     }
   }
 }
+
+/** Tells the server that it may ask for values of query parameters. */
+const asksForInput: StaticFeature = {
+  fillClientCapabilities: (capabilities) => {
+    capabilities.experimental = { ...capabilities.experimental, bigquill: { input: true } };
+  },
+  initialize: () => {},
+  getState: () => ({ kind: 'static' }),
+  clear: () => {},
+};
 
 function isExecutable(file: string): boolean {
   try {

@@ -20,6 +20,7 @@ pub mod duplicate_alias;
 pub mod foreign_syntax;
 pub mod not_an_array;
 pub mod not_parsed;
+pub mod partition_filter;
 mod prove;
 mod repair;
 pub mod set_operation;
@@ -78,6 +79,8 @@ pub enum Code {
     NestedAggregate,
     /// A name that differs in case only.
     TableCase,
+    /// No condition on the column that a table is partitioned by: all of it is read.
+    MissingPartitionFilter,
     /// GoogleSQL's own refusal, by the short name of its reason.
     Refused(&'static str),
 }
@@ -157,6 +160,7 @@ impl Code {
             Self::WindowNotAllowed => "window-not-allowed",
             Self::NestedAggregate => "nested-aggregate",
             Self::TableCase => "table-case",
+            Self::MissingPartitionFilter => "missing-partition-filter",
             Self::Refused(reason) => reason,
         }
     }

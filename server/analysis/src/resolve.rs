@@ -20,12 +20,14 @@ pub mod context;
 mod expression;
 mod grouping;
 mod infer;
+mod partitions;
 mod query;
 pub mod scope;
 mod statement;
 mod table;
 
 pub use context::FileContext;
+use partitions::Partitions;
 pub use scope::{Found, Relation, Scope, Source};
 pub use table::PathPart;
 
@@ -123,6 +125,7 @@ pub(crate) struct Resolver<'a> {
     outputs: HashMap<*const Query, Output>,
     /// The place whose visible names are wanted.
     capture: Option<usize>,
+    partitions: Partitions,
 }
 
 struct Cte {
@@ -150,11 +153,15 @@ pub fn resolve(
         muted: 0,
         outputs: HashMap::new(),
         capture,
+        partitions: Partitions::default(),
     };
     if let Some(statement) = &parsed.statement {
         resolver.statement(statement);
         for path in &parsed.adapted.table_arguments {
             resolver.table_argument(path.clone());
+        }
+        for finding in resolver.unfiltered_partitions() {
+            resolver.report(finding);
         }
     }
     let mut result = resolver.result;

@@ -3,6 +3,7 @@
 
 pub mod adapt;
 pub mod lexer;
+pub mod parameter;
 pub mod parse;
 pub mod question;
 pub mod split;

@@ -174,8 +174,8 @@ impl Merged {
 
 /// Whether a finding says that BigQuery refuses the statement, or that it may.
 fn is_verdict(diagnostic: &Diagnostic) -> bool {
-    // Table names differ by case in BigQuery; in the analyzer's catalog they do not.
-    diagnostic.code != Code::TableCase
+    // Table names differ by case in BigQuery; in the analyzer's catalog they do not. Nor does it know partitions.
+    !matches!(diagnostic.code, Code::TableCase | Code::MissingPartitionFilter)
         && (diagnostic.severity <= Severity::Warning || diagnostic.code == Code::NotParsed)
 }
 
@@ -216,7 +216,7 @@ fn is_reason(code: Code, kind: RefusalKind) -> bool {
         Code::AggregateNotAllowed => kind == R::AggregateNotAllowed,
         Code::WindowNotAllowed => kind == R::WindowNotAllowed,
         Code::NestedAggregate => kind == R::NestedAggregate,
-        Code::NotParsed | Code::TableCase | Code::Refused(_) => false,
+        Code::NotParsed | Code::TableCase | Code::MissingPartitionFilter | Code::Refused(_) => false,
     }
 }
 

@@ -35,7 +35,8 @@ pub fn summary(estimate: &Estimate, price_per_tib: f64) -> String {
 }
 
 /// As BigQuery's console says it: units of 1024.
-fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = 0;
     while value >= 1024.0 && unit + 1 < UNITS.len() {

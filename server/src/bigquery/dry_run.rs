@@ -3,7 +3,8 @@
 use bigquill_analysis::schema::TableReference;
 use serde_json::Value;
 
-use super::{BigQueryError, message};
+use super::rows::ResultField;
+use super::{BigQueryError, job, message, rows};
 
 /// BigQuery's answer to a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Estimate {
     pub statement_type: String,
     /// Tables that it would read.
     pub tables: Vec<TableReference>,
+    /// Columns of its result, where BigQuery tells.
+    pub columns: Vec<ResultField>,
 }
 
 /// How sure an estimate is.
@@ -56,12 +59,12 @@ pub struct Refusal {
 pub(super) fn answer(answer: Result<Value, BigQueryError>) -> Result<DryRun, BigQueryError> {
     match answer {
         Ok(job) => Ok(of_job(&job)),
-        Err(BigQueryError::Refused { reason, message }) => Ok(refused(reason, &message)),
+        Err(BigQueryError::Refused { reason, message }) => Ok(DryRun::Refused(refused(reason, &message))),
         Err(BigQueryError::NotFound(message)) if is_of_the_sql(&message, "Not found: ") => {
-            Ok(refused("notFound".to_owned(), &message))
+            Ok(DryRun::Refused(refused("notFound".to_owned(), &message)))
         }
         Err(BigQueryError::Forbidden(message)) if is_of_the_sql(&message, "Access Denied: ") => {
-            Ok(refused("accessDenied".to_owned(), &message))
+            Ok(DryRun::Refused(refused("accessDenied".to_owned(), &message)))
         }
         Err(error) => Err(error),
     }
@@ -75,23 +78,20 @@ fn is_of_the_sql(message: &str, mark: &str) -> bool {
         .any(|kind| object.starts_with(kind))
 }
 
-fn of_job(job: &Value) -> DryRun {
-    if let Some(error) = job.pointer("/status/errorResult") {
+fn of_job(answer: &Value) -> DryRun {
+    if let Some(error) = answer.pointer("/status/errorResult") {
         let text = |member: &str| error.get(member).and_then(Value::as_str).unwrap_or_default();
-        return refused(text("reason").to_owned(), text("message"));
+        return DryRun::Refused(refused(text("reason").to_owned(), text("message")));
     }
-    let query = job.pointer("/statistics/query");
+    let query = answer.pointer("/statistics/query");
     let member = |name: &str| query.and_then(|query| query.get(name));
-    let bytes = member("totalBytesProcessed").or_else(|| job.pointer("/statistics/totalBytesProcessed"));
+    let bytes = member("totalBytesProcessed").or_else(|| answer.pointer("/statistics/totalBytesProcessed"));
     let tables = member("referencedTables")
         .and_then(Value::as_array)
         .into_iter()
         .flatten();
     DryRun::Estimate(Estimate {
-        // 64-bit numbers are texts in Google's JSON.
-        bytes_processed: bytes
-            .and_then(|b| b.as_u64().or_else(|| b.as_str()?.parse().ok()))
-            .unwrap_or_default(),
+        bytes_processed: bytes.and_then(job::number).unwrap_or_default(),
         accuracy: match member("totalBytesProcessedAccuracy").and_then(Value::as_str) {
             Some("PRECISE") => Accuracy::Precise,
             Some("LOWER_BOUND") => Accuracy::LowerBound,
@@ -103,6 +103,7 @@ fn of_job(job: &Value) -> DryRun {
             .unwrap_or_default()
             .to_owned(),
         tables: tables.filter_map(table).collect(),
+        columns: member("schema").map(rows::fields).unwrap_or_default(),
     })
 }
 
@@ -115,13 +116,14 @@ fn table(reference: &Value) -> Option<TableReference> {
     })
 }
 
-fn refused(reason: String, text: &str) -> DryRun {
+/// A refusal in BigQuery's words.
+pub(super) fn refused(reason: String, text: &str) -> Refusal {
     let (message, place) = message::parse(text);
-    DryRun::Refused(Refusal {
+    Refusal {
         reason,
         message,
         place,
-    })
+    }
 }
 
 #[cfg(test)]

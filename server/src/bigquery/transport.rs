@@ -1,10 +1,12 @@
 //! Requests to the REST API: token, deadline, tries, JSON.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
@@ -20,6 +22,8 @@ pub(super) struct Transport {
     endpoint: Endpoint,
     credentials: Option<Credentials>,
     options: ConnectOptions,
+    /// Counts calls, for the log.
+    calls: AtomicU64,
 }
 
 struct Request<'a> {
@@ -50,6 +54,7 @@ impl Transport {
             endpoint,
             credentials,
             options: options.clone(),
+            calls: AtomicU64::new(1),
         })
     }
 
@@ -64,7 +69,16 @@ impl Transport {
     }
 
     pub(super) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, BigQueryError> {
-        let url = self.endpoint.url(path, &[]);
+        self.post_to(path, &[], body).await
+    }
+
+    pub(super) async fn post_to(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<Value, BigQueryError> {
+        let url = self.endpoint.url(path, query);
         self.call(&Request {
             method: Method::POST,
             url,
@@ -76,7 +90,10 @@ impl Transport {
     async fn call(&self, request: &Request<'_>) -> Result<Value, BigQueryError> {
         let deadline = self.options.deadline;
         let until = Instant::now() + deadline;
-        match tokio::time::timeout_at(until, self.tries(request, until)).await {
+        let id = self.calls.fetch_add(1, Ordering::Relaxed);
+        // Names of projects and tables stand in the path; neither SQL nor a token does.
+        let span = tracing::debug_span!("bigquery", id, method = %request.method, path = request.url.path());
+        match tokio::time::timeout_at(until, self.tries(request, until).instrument(span)).await {
             Ok(answer) => answer,
             Err(_) => Err(BigQueryError::Unavailable(format!(
                 "{} did not answer within {} s",
@@ -86,13 +103,16 @@ impl Transport {
         }
     }
 
-    /// All calls may be made twice: they read, or plan.
+    /// All calls may be made twice: they read, plan, cancel, or make a job whose name is in them.
     async fn tries(&self, request: &Request<'_>, until: Instant) -> Result<Value, BigQueryError> {
         let mut new_token = false;
         let mut tried = 0;
         loop {
             let Failure { error, retry } = match self.send(request, new_token).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    tracing::debug!("answered");
+                    return Ok(answer);
+                }
                 Err(failure) => failure,
             };
             tried += 1;

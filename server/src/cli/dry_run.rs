@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::bigquery::job::Query;
+use crate::bigquery::parameter::Declared;
 use crate::bigquery::unit::{Unit, units};
 use crate::bigquery::{Accuracy, BigQuery, DryRun, cost};
 use crate::position::{Encoding, LineIndex};
@@ -21,7 +23,8 @@ use super::{Common, Outcome, TextOrJson, runtime, snippet};
     bigquill dry-run report.sql\n  \
     bigquill dry-run - --format json < report.sql\n\n\
     The SQL goes to BigQuery, which plans it and bills nothing. A file with DECLARE, SET, a block or anything temporary\n\
-    is one script; otherwise each statement is asked by itself. The price is bytes times `price_per_tib`.\n\
+    is one script; otherwise each statement is asked by itself. The price is bytes times `price_per_tib`. Values of\n\
+    parameters come from comments (`-- @day DATE = 2024-01-01`) or the setting `parameters`.\n\
     A line of --format json has `file`, `start`, `end`, `ok` and either `bytes_processed`, `price`, … or `error`;\n\
     positions count from 0, characters in UTF-16 units. How to sign in: docs/bigquery.md.\n\n\
     Exit codes: 0 BigQuery takes all, 1 it refuses something, 2 usage, input and output, or BigQuery cannot be asked.")]
@@ -51,10 +54,17 @@ pub(super) fn run(args: &DryRunArgs, common: &Common, out: &mut Output) -> anyho
     }
     let mut outcome = Outcome::Clean;
     let mut total = 0;
+    let declared = Declared::read(&file.text, &settings.parameters);
     runtime()?.block_on(async {
         let bigquery = BigQuery::connect(&settings).await?;
         for unit in &units {
-            let answer = bigquery.dry_run(&file.text[unit.range.clone()]).await?;
+            let sql = &file.text[unit.range.clone()];
+            let query = Query {
+                sql: sql.to_owned(),
+                parameters: declared.of(sql)?,
+                maximum_bytes_billed: None,
+            };
+            let answer = bigquery.plan(&query).await?;
             match &answer {
                 DryRun::Estimate(estimate) => total += estimate.bytes_processed,
                 DryRun::Refused(_) => outcome = Outcome::Findings,
@@ -136,6 +146,13 @@ impl File {
                 set(
                     "tables",
                     estimate.tables.iter().map(ToString::to_string).collect(),
+                );
+                let columns = estimate.columns.iter();
+                set(
+                    "columns",
+                    columns
+                        .map(|column| json!({"name": column.name, "type": column.sql_type()}))
+                        .collect(),
                 );
             }
             DryRun::Refused(refusal) => {

@@ -1,15 +1,18 @@
-//! `textDocument/codeAction`: generate SQL from a comment, and the fixes of findings.
+//! `textDocument/codeAction`: generate SQL from a comment, the fixes of findings, rows of a table.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use bigquill_analysis::check::{self, Fix};
+use bigquill_analysis::schema::TableReference;
 use bigquill_analysis::syntax::question::{Question, question_at};
+use serde_json::json;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 
 use super::diagnostics::{patience, to_editor};
-use super::execute_command::{GenerateArguments, generate_command};
+use super::execute_command::{GenerateArguments, PREVIEW_TABLE, generate_command};
+use super::run::{RunArguments, table_at};
 use crate::document::Document;
 use crate::session::{Abilities, DocumentSnapshot, Session};
 
@@ -63,7 +66,28 @@ fn actions(
             );
         }
     }
+    if params.context.only.is_none()
+        && snapshot.settings.is_connected()
+        && let Some(table) = table_at(snapshot, range.start)
+    {
+        actions.push(preview(snapshot, &table, params.range.start));
+    }
     actions
+}
+
+/// A command, not a code action: it changes nothing.
+fn preview(snapshot: &DocumentSnapshot, table: &TableReference, position: Position) -> CodeActionOrCommand {
+    let arguments = RunArguments {
+        uri: snapshot.document.uri.clone(),
+        position,
+        version: None,
+    };
+    let name = snapshot.catalog.display_name(table);
+    CodeActionOrCommand::Command(Command {
+        title: format!("Preview rows of `{name}`, for nothing"),
+        command: PREVIEW_TABLE.to_owned(),
+        arguments: Some(vec![json!(arguments)]),
+    })
 }
 
 fn generate(document: &Document, question: &Question, abilities: Abilities) -> CodeActionOrCommand {

@@ -1,12 +1,17 @@
-//! `textDocument/codeLens`: what a statement would read and cost, by the last dry run of its text.
+//! `textDocument/codeLens`: a statement can be run, and what it would read and cost by the last dry run of its text.
 
+use std::collections::HashMap;
+
+use serde_json::json;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 
-use super::execute_command::DRY_RUN;
-use crate::bigquery::{DryRun, cost};
-use crate::document::Document;
-use crate::session::{DocumentSnapshot, Session};
+use super::execute_command::{DRY_RUN, RUN};
+use super::run::RunArguments;
+use crate::bigquery::unit::{Unit, units};
+use crate::bigquery::{DryRun, Estimate, cost};
+use crate::run::too_much;
+use crate::session::{DocumentSnapshot, Session, has_template};
 
 /// The lenses of a document.
 ///
@@ -18,29 +23,67 @@ pub async fn code_lens(session: &Session, params: CodeLensParams) -> Result<Opti
 }
 
 fn lenses(snapshot: &DocumentSnapshot) -> Vec<CodeLens> {
-    let document = &snapshot.document;
-    let price = snapshot.settings.price_per_tib;
-    let answers = snapshot.dry_runs.of(&document.text);
-    let lens = |(unit, answer): (crate::bigquery::unit::Unit, &DryRun)| match answer {
-        DryRun::Estimate(estimate) => {
-            let start = unit.range.start;
-            Some(CodeLens {
-                range: document.editor_range(&(start..start)),
-                command: Some(command(document, cost::summary(estimate, price))),
-                data: None,
-            })
+    let text = &snapshot.document.text;
+    let answers = snapshot.dry_runs.of(text);
+    let answers: HashMap<usize, &DryRun> = answers
+        .iter()
+        .map(|(u, answer)| (u.range.start, *answer))
+        .collect();
+    let mut lenses = Vec::new();
+    for unit in units(text) {
+        let estimate = match answers.get(&unit.range.start) {
+            // It stands among the findings.
+            Some(DryRun::Refused(_)) => continue,
+            Some(DryRun::Estimate(estimate)) => Some(estimate),
+            None => None,
+        };
+        if snapshot.settings.is_connected() && !has_template(&text[unit.range.clone()]) {
+            lenses.push(lens(snapshot, &unit, run(snapshot, &unit, estimate)));
         }
-        // It stands among the findings.
-        DryRun::Refused(_) => None,
-    };
-    answers.into_iter().filter_map(lens).collect()
+        if let Some(estimate) = estimate {
+            lenses.push(lens(snapshot, &unit, plan(snapshot, estimate)));
+        }
+    }
+    lenses
 }
 
-/// A click asks again.
-fn command(document: &Document, title: String) -> Command {
+fn lens(snapshot: &DocumentSnapshot, unit: &Unit, command: Command) -> CodeLens {
+    let start = unit.range.start;
+    CodeLens {
+        range: snapshot.document.editor_range(&(start..start)),
+        command: Some(command),
+        data: None,
+    }
+}
+
+/// *Run · 1.2 GiB*.
+fn run(snapshot: &DocumentSnapshot, unit: &Unit, estimate: Option<&Estimate>) -> Command {
+    let document = &snapshot.document;
+    let arguments = RunArguments {
+        uri: document.uri.clone(),
+        position: document.position(unit.range.start),
+        version: Some(document.version),
+    };
+    let title = match estimate.map(|estimate| estimate.bytes_processed) {
+        None => "Run".to_owned(),
+        Some(bytes) if too_much(bytes, &snapshot.settings).is_some() => {
+            let limit = &snapshot.settings.maximum_bytes_billed;
+            format!("Run · {}, over the limit of {limit}", cost::size(bytes))
+        }
+        Some(bytes) => format!("Run · {}", cost::size(bytes)),
+    };
     Command {
         title,
+        command: RUN.to_owned(),
+        arguments: Some(vec![json!(arguments)]),
+    }
+}
+
+/// What the dry run said; a click asks again.
+fn plan(snapshot: &DocumentSnapshot, estimate: &Estimate) -> Command {
+    Command {
+        title: cost::summary(estimate, snapshot.settings.price_per_tib),
         command: DRY_RUN.to_owned(),
-        arguments: Some(vec![serde_json::json!({ "uri": document.uri })]),
+        arguments: Some(vec![json!({ "uri": snapshot.document.uri })]),
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{Command, ExecuteCommandParams, Position, Url};
 
+use super::run::{ExportArguments, PageArguments, RunArguments};
 use crate::error::RequestError;
 use crate::session::{Session, WantedBy};
 
@@ -18,6 +20,30 @@ pub const REFRESH_CATALOG: &str = "bigquill.refreshCatalog";
 
 /// The command that has BigQuery plan the statements of a document. Its one argument is a [`DryRunArguments`].
 pub const DRY_RUN: &str = "bigquill.dryRun";
+
+/// The command that runs a statement. Its one argument is a [`RunArguments`].
+pub const RUN: &str = "bigquill.run";
+
+/// The command that shows the first rows of a table. Its one argument is a [`RunArguments`].
+pub const PREVIEW_TABLE: &str = "bigquill.previewTable";
+
+/// The command that shows another page of results. Its one argument is a [`PageArguments`].
+pub const RESULTS_PAGE: &str = "bigquill.resultsPage";
+
+/// The command that writes results into a file and answers with the number of rows. Its one argument is an
+/// [`ExportArguments`].
+pub const EXPORT_RESULTS: &str = "bigquill.exportResults";
+
+/// All commands.
+pub const ALL: [&str; 7] = [
+    GENERATE,
+    REFRESH_CATALOG,
+    DRY_RUN,
+    RUN,
+    PREVIEW_TABLE,
+    RESULTS_PAGE,
+    EXPORT_RESULTS,
+];
 
 /// Which document to plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,16 +77,26 @@ pub async fn execute_command(session: &Arc<Session>, params: ExecuteCommandParam
         GENERATE => generate(session, argument),
         REFRESH_CATALOG => Ok(Some(session.refresh_everything().await)),
         DRY_RUN => dry_run(session, argument),
+        RUN => run(session, argument),
+        PREVIEW_TABLE => preview(session, argument).await,
+        RESULTS_PAGE => {
+            super::run::page(
+                session,
+                &parse::<PageArguments>(RESULTS_PAGE, "{uri, page}", argument)?,
+            )
+            .await?;
+            Ok(None)
+        }
+        EXPORT_RESULTS => {
+            let arguments: ExportArguments = parse(EXPORT_RESULTS, "{uri, path}", argument)?;
+            Ok(Some(super::run::export(session, &arguments).await?.into()))
+        }
         other => Err(RequestError::InvalidParams(format!("there is no command {other}")).into()),
     }
 }
 
 fn generate(session: &Arc<Session>, argument: Value) -> Result<Option<Value>> {
-    let arguments: GenerateArguments = serde_json::from_value(argument).map_err(|error| {
-        RequestError::InvalidParams(format!(
-            "{GENERATE} takes {{uri, position, version?, comment?}}: {error}"
-        ))
-    })?;
+    let arguments: GenerateArguments = parse(GENERATE, "{uri, position, version?, comment?}", argument)?;
     let document = session.document(&arguments.uri).ok_or(RequestError::NotOpen)?;
     super::spawn(session, |session| {
         super::generate::generate(session, document, arguments)
@@ -69,11 +105,32 @@ fn generate(session: &Arc<Session>, argument: Value) -> Result<Option<Value>> {
 }
 
 fn dry_run(session: &Arc<Session>, argument: Value) -> Result<Option<Value>> {
-    let arguments: DryRunArguments = serde_json::from_value(argument)
-        .map_err(|error| RequestError::InvalidParams(format!("{DRY_RUN} takes {{uri}}: {error}")))?;
+    let arguments: DryRunArguments = parse(DRY_RUN, "{uri}", argument)?;
     session.document(&arguments.uri).ok_or(RequestError::NotOpen)?;
     session.dry_run(&arguments.uri, WantedBy::Person);
     Ok(None)
+}
+
+fn run(session: &Arc<Session>, argument: Value) -> Result<Option<Value>> {
+    let arguments: RunArguments = parse(RUN, "{uri, position, version?}", argument)?;
+    let document = session.document(&arguments.uri).ok_or(RequestError::NotOpen)?;
+    super::spawn(session, |session| super::run::run(session, document, arguments));
+    Ok(None)
+}
+
+async fn preview(session: &Arc<Session>, argument: Value) -> Result<Option<Value>> {
+    let arguments: RunArguments = parse(PREVIEW_TABLE, "{uri, position}", argument)?;
+    let document = session.document(&arguments.uri).ok_or(RequestError::NotOpen)?;
+    let snapshot = session.with_tables(document).await;
+    super::spawn(session, |session| {
+        super::run::preview(session, snapshot, arguments.position)
+    });
+    Ok(None)
+}
+
+fn parse<T: DeserializeOwned>(command: &str, form: &str, argument: Value) -> Result<T> {
+    let wrong = |error| RequestError::InvalidParams(format!("{command} takes {form}: {error}"));
+    Ok(serde_json::from_value(argument).map_err(wrong)?)
 }
 
 /// The command as an editor shows it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 
-use super::execute_command::{DRY_RUN, GENERATE, REFRESH_CATALOG};
+use super::execute_command;
 use crate::position::Encoding;
 use crate::session::{Abilities, Session};
 
@@ -74,12 +74,13 @@ fn capabilities(abilities: Abilities, encoding: Encoding) -> ServerCapabilities 
             CodeActionProviderCapability::Simple(true)
         }),
         execute_command_provider: Some(ExecuteCommandOptions {
-            commands: [GENERATE, REFRESH_CATALOG, DRY_RUN].map(str::to_owned).to_vec(),
+            commands: execute_command::ALL.map(str::to_owned).to_vec(),
             ..ExecuteCommandOptions::default()
         }),
         code_lens_provider: Some(CodeLensOptions {
             resolve_provider: Some(false),
         }),
+        inlay_hint_provider: Some(OneOf::Left(true)),
         completion_provider: Some(CompletionOptions {
             resolve_provider: Some(true),
             trigger_characters: Some([".", "`", "@"].map(str::to_owned).to_vec()),

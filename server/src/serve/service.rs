@@ -11,7 +11,7 @@ use tower_lsp::{ClientSocket, ExitedError, LspService};
 
 use super::{Answer, parent};
 use crate::backend::Backend;
-use crate::session::{ServerOptions, Session};
+use crate::session::{RESULTS_SCHEME, ServerOptions, Session};
 
 /// The language server as a service: requests and notifications in, responses out.
 pub struct LanguageService {
@@ -26,6 +26,7 @@ impl LanguageService {
     pub fn new(options: ServerOptions) -> (Self, ClientSocket) {
         let (inner, socket) = LspService::build(|client| Backend::new(client, options))
             .custom_method("textDocument/inlineCompletion", Backend::inline_completion)
+            .custom_method("workspace/textDocumentContent", Backend::text_document_content)
             .custom_method("window/workDoneProgress/cancel", Backend::cancel_progress)
             .custom_method("bigquill/viewFileText", Backend::view_file_text)
             .custom_method("$/setTrace", Backend::set_trace)
@@ -54,7 +55,7 @@ impl LanguageService {
                 .send_replace(process.filter(|process| parent::runs(*process)));
         }
         let response = self.inner.call(request);
-        Box::pin(async move { Ok(response.await?.map(announce_inline_completion)) })
+        Box::pin(async move { Ok(response.await?.map(announce)) })
     }
 }
 
@@ -76,10 +77,16 @@ impl Service<Request> for LanguageService {
     }
 }
 
-fn announce_inline_completion(response: Response) -> Response {
+/// What lsp-types 0.94 has no members for.
+fn announce(response: Response) -> Response {
     let (id, mut result) = response.into_parts();
     if let Ok(result) = &mut result {
-        result["capabilities"]["inlineCompletionProvider"] = json!({});
+        let capabilities = &mut result["capabilities"];
+        capabilities["inlineCompletionProvider"] = json!({});
+        if !capabilities["workspace"].is_object() {
+            capabilities["workspace"] = json!({});
+        }
+        capabilities["workspace"]["textDocumentContent"] = json!({ "schemes": [RESULTS_SCHEME] });
     }
     Response::from_parts(id, result)
 }

@@ -36,6 +36,14 @@ pub struct Abilities {
     pub refreshes_tokens: bool,
     /// Asks again for code lenses when told so.
     pub refreshes_lenses: bool,
+    /// Asks again for inlay hints when told so.
+    pub refreshes_hints: bool,
+    /// Opens documents when told so.
+    pub shows_documents: bool,
+    /// Asks for the text of documents that are the server's (LSP 3.18).
+    pub text_document_content: bool,
+    /// Answers `bigquill/input`: our own editor plugins do.
+    pub asks_input: bool,
 }
 
 impl Abilities {
@@ -65,6 +73,10 @@ impl Abilities {
             snippets: yes(&text["completion"]["completionItem"]["snippetSupport"]),
             markdown_hover: hover_formats.is_none_or(|formats| formats.iter().any(|f| f == "markdown")),
             refreshes_lenses: yes(&workspace["codeLens"]["refreshSupport"]),
+            refreshes_hints: yes(&workspace["inlayHint"]["refreshSupport"]),
+            shows_documents: yes(&client["window"]["showDocument"]["support"]),
+            text_document_content: workspace["textDocumentContent"].is_object(),
+            asks_input: yes(&client["experimental"]["bigquill"]["input"]),
             refreshes_tokens: yes(&workspace["semanticTokens"]["refreshSupport"]),
         }
     }

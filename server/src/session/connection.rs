@@ -15,7 +15,7 @@ pub(super) struct ConnectionSlot {
 
 /// The settings that a connection hangs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Key([Option<String>; 4]);
+struct Key([Option<String>; 5]);
 
 impl ConnectionSlot {
     pub(super) fn new(options: ConnectOptions) -> Self {
@@ -33,6 +33,7 @@ impl ConnectionSlot {
         let key = Key([
             settings.project.clone(),
             settings.billing_project.clone(),
+            settings.location.clone(),
             settings.credentials.clone(),
             settings.endpoint.clone(),
         ]);

@@ -1,16 +1,17 @@
 //! Dry runs of open documents: at most one call for a document at a time, given up where its text changes or a newer
 //! one is wanted. An answer belongs to the text that was asked, wherever that stands now.
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bigquill_analysis::syntax::lexer::{TokenKind, tokens};
 use tokio::task::AbortHandle;
-use tower_lsp::lsp_types::request::CodeLensRefresh;
+use tower_lsp::lsp_types::request::{CodeLensRefresh, InlayHintRefreshRequest};
 use tower_lsp::lsp_types::{MessageType, Url};
 
 use super::Session;
+use crate::bigquery::job::Query;
+use crate::bigquery::parameter::{Declared, ParameterError, Parameters};
 use crate::bigquery::unit::{Unit, units};
 use crate::bigquery::{BigQuery, BigQueryError, DryRun};
 
@@ -19,7 +20,7 @@ use crate::bigquery::{BigQuery, BigQueryError, DryRun};
 pub struct DryRuns {
     /// The schemas at that time: with others the answer may be another.
     catalog_epoch: u64,
-    answers: HashMap<String, DryRun>,
+    answers: HashMap<String, (Parameters, DryRun)>,
 }
 
 /// Who wants a dry run.
@@ -46,10 +47,15 @@ impl DryRuns {
             return Vec::new();
         }
         let answered = |unit: Unit| {
-            let answer = self.answers.get(text.get(unit.range.clone())?)?;
+            let (_, answer) = self.answers.get(text.get(unit.range.clone())?)?;
             Some((unit, answer))
         };
         units(text).into_iter().filter_map(answered).collect()
+    }
+
+    fn answer(&self, query: &Query) -> Option<&DryRun> {
+        let (parameters, answer) = self.answers.get(&query.sql)?;
+        (*parameters == query.parameters).then_some(answer)
     }
 }
 
@@ -92,7 +98,9 @@ impl Session {
             return;
         };
         let text = snapshot.document.text.clone();
-        let Ok(parts) = tokio::task::spawn_blocking(move || askable(&text)).await else {
+        let parameters = snapshot.settings.parameters.clone();
+        let Ok((queries, left_out)) = tokio::task::spawn_blocking(move || askable(&text, &parameters)).await
+        else {
             return;
         };
         let before = slot.answers();
@@ -102,13 +110,17 @@ impl Session {
             answers: HashMap::new(),
         };
         let failed = self
-            .ask_each(&parts, known.then_some(&*before), &mut answers)
+            .ask_each(&queries, known.then_some(&*before), &mut answers)
             .await
             .err();
         slot.put(Arc::new(answers));
         self.show_dry_runs(uri);
-        let Some(error) = failed else { return };
-        let message = format!("BigQuery was not asked what this would read: {error}");
+        let why = match (failed, left_out) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(left_out)) if wanted_by == WantedBy::Person => left_out.to_string(),
+            (None, _) => return,
+        };
+        let message = format!("BigQuery was not asked what this would read: {why}");
         match wanted_by {
             WantedBy::Person => self.editor.show(MessageType::ERROR, &message).await,
             WantedBy::Save => self.editor.log(MessageType::INFO, &message).await,
@@ -117,23 +129,24 @@ impl Session {
 
     async fn ask_each(
         &self,
-        parts: &[String],
+        queries: &[Query],
         known: Option<&DryRuns>,
         answers: &mut DryRuns,
     ) -> Result<(), BigQueryError> {
         let mut bigquery: Option<Arc<BigQuery>> = None;
-        for sql in parts {
-            let answer = match known.and_then(|known| known.answers.get(sql)) {
+        for query in queries {
+            let answer = match known.and_then(|known| known.answer(query)) {
                 Some(answer) => answer.clone(),
                 None => {
                     let bigquery = match &bigquery {
                         Some(bigquery) => bigquery,
                         None => bigquery.insert(self.connection.get(&self.settings()).await?),
                     };
-                    bigquery.dry_run(sql).await?
+                    bigquery.plan(query).await?
                 }
             };
-            answers.answers.insert(sql.clone(), answer);
+            let asked = (query.parameters.clone(), answer);
+            answers.answers.insert(query.sql.clone(), asked);
         }
         Ok(())
     }
@@ -144,37 +157,48 @@ impl Session {
             open.changed.notify_one();
         }
         self.refresh_pulled();
-        if self.abilities().refreshes_lenses {
-            let session = Arc::clone(self);
-            tokio::spawn(async move {
-                if let Err(error) = session.editor.ask::<CodeLensRefresh>(()).await {
-                    tracing::debug!(%error, "no code lens refresh");
-                }
-            });
-        }
+        let session = Arc::clone(self);
+        tokio::spawn(async move {
+            let abilities = session.abilities();
+            if abilities.refreshes_lenses
+                && let Err(error) = session.editor.ask::<CodeLensRefresh>(()).await
+            {
+                tracing::debug!(%error, "no code lens refresh");
+            }
+            if abilities.refreshes_hints
+                && let Err(error) = session.editor.ask::<InlayHintRefreshRequest>(()).await
+            {
+                tracing::debug!(%error, "no inlay hint refresh");
+            }
+        });
     }
 }
 
-/// The parts of a text that BigQuery can be asked about as they stand: a parameter without a value would be refused,
-/// and a template is no SQL yet.
-fn askable(text: &str) -> Vec<String> {
-    let sql = |range: Range<usize>| text.get(range).map(str::to_owned);
-    let whole = |sql: &String| {
-        let open = |kind| matches!(kind, TokenKind::Template);
-        !tokens(sql)
-            .iter()
-            .any(|token| open(token.kind) || is_parameter(sql, token.start, token.kind))
-    };
-    units(text)
-        .into_iter()
-        .filter_map(|unit| sql(unit.range))
-        .filter(whole)
-        .collect()
+/// The parts of a text that BigQuery can be asked about as they stand: a template is no SQL yet, and a parameter needs
+/// a value. And why one was left out, where a parameter is the cause.
+fn askable(text: &str, parameters: &BTreeMap<String, String>) -> (Vec<Query>, Option<ParameterError>) {
+    let declared = Declared::read(text, parameters);
+    let (mut queries, mut left_out) = (Vec::new(), None);
+    for unit in units(text) {
+        let sql = text.get(unit.range).unwrap_or_default();
+        if has_template(sql) {
+            continue;
+        }
+        match declared.of(sql) {
+            Ok(parameters) => queries.push(Query {
+                sql: sql.to_owned(),
+                parameters,
+                maximum_bytes_billed: None,
+            }),
+            Err(error) => left_out = left_out.or(Some(error)),
+        }
+    }
+    (queries, left_out)
 }
 
-/// `@name` or `?`, not a system variable (`@@name`).
-fn is_parameter(sql: &str, start: usize, kind: TokenKind) -> bool {
-    kind == TokenKind::Parameter && !sql[start..].starts_with("@@")
+/// Whether a template tag stands in this SQL.
+pub(crate) fn has_template(sql: &str) -> bool {
+    tokens(sql).iter().any(|token| token.kind == TokenKind::Template)
 }
 
 #[cfg(test)]
@@ -183,7 +207,12 @@ mod tests {
 
     #[test]
     fn what_is_no_sql_yet_is_not_asked() {
-        let text = "SELECT 1;\nSELECT @day;\nSELECT {{ x }};\nSELECT @@time_zone; SELECT '@a ?'";
-        assert_eq!(askable(text), ["SELECT 1", "SELECT @@time_zone", "SELECT '@a ?'"]);
+        let text =
+            "-- @n INT64 = 1\nSELECT @n;\nSELECT @day;\nSELECT {{ x }};\nSELECT @@time_zone; SELECT '@a ?'";
+        let (queries, left_out) = askable(text, &BTreeMap::new());
+        let asked: Vec<&str> = queries.iter().map(|query| query.sql.as_str()).collect();
+        assert_eq!(asked, ["SELECT @n", "SELECT @@time_zone", "SELECT '@a ?'"]);
+        let name = "day".to_owned();
+        assert_eq!(left_out, Some(ParameterError::Missing { name }));
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a statement is proved: it parses, is one query, and every name in it is a name of the snapshot.
 
-use super::{Diagnostic, Severity, check_tokens, is_template, resolution};
+use super::{Code, Diagnostic, Severity, check_tokens, is_template, resolution};
 use crate::resolve::FileContext;
 use crate::schema::{CatalogSnapshot, TableReference};
 use crate::syntax::parse::parse_with;
@@ -58,10 +58,10 @@ pub fn prove(sql: &str, snapshot: &CatalogSnapshot) -> Proof {
     proof.reasons.extend(reasons);
     proof.tables = tables;
     proof.diagnostics.sort_by_key(|d| (d.range.start, d.range.end));
-    let clean = proof
-        .diagnostics
-        .iter()
-        .all(|d| d.severity > Severity::Information);
+    let clean = proof.diagnostics.iter().all(|d| {
+        d.severity > Severity::Information
+            || d.code == Code::MissingPartitionFilter && d.severity > Severity::Error
+    });
     proof.proved = clean && proof.reasons.is_empty();
     proof
 }

@@ -191,6 +191,7 @@ impl Resolver<'_> {
             self.order_by(order_by, &after);
         }
         self.aggregates(select, &scope);
+        self.partitions_of(select, &scope);
         output
     }
 
@@ -395,6 +396,7 @@ impl Resolver<'_> {
         for operator in &query.pipe_operators {
             self.pipe(operator, &mut scope);
         }
+        self.partitions_of_pipes(&query.pipe_operators);
         let (columns, open) = star(&scope);
         Output {
             columns,

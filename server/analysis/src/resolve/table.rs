@@ -476,7 +476,7 @@ fn split_quoted(quoted: bool, source: &str, range: Range<usize>) -> Vec<PathPart
         .collect()
 }
 
-fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+pub(super) fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
     use JoinOperator as J;
     match operator {
         J::Join(c)

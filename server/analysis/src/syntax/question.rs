@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::lexer::{Token, TokenKind};
+use super::parameter;
 use super::split::{Split, split};
 
 /// A comment that may be answered with SQL.
@@ -127,6 +128,10 @@ fn comments(text: &str, tokens: &[Token]) -> Vec<Comment> {
             joinable = false;
             continue;
         }
+        if token.kind == TokenKind::LineComment && parameter::declaration(token.text(text)).is_some() {
+            joinable = false;
+            continue;
+        }
         let line = text
             .get(..token.start)
             .and_then(|t| t.rfind('\n'))
@@ -177,9 +182,14 @@ fn one_line_apart(text: &str, end: usize, start: usize) -> bool {
     text.get(end..start).is_some_and(|b| b.matches('\n').count() == 1)
 }
 
+/// Nothing between but at most one line's end; declarations of parameters may stand there.
 fn directly_below(text: &str, end: usize, start: usize) -> bool {
-    text.get(end..start)
-        .is_some_and(|b| b.trim().is_empty() && b.matches('\n').count() <= 1)
+    let mut lines = text.get(end..start).unwrap_or_default().split('\n');
+    let rest_of_line = lines.next().unwrap_or_default();
+    let below: Vec<&str> = lines
+        .filter(|line| parameter::declaration(line.trim()).is_none())
+        .collect();
+    rest_of_line.trim().is_empty() && below.len() <= 1 && below.iter().all(|line| line.trim().is_empty())
 }
 
 /// The words of a comment: marks, stars at line starts and white space at the ends removed.
@@ -455,6 +465,15 @@ mod tests {
             .into_iter()
             .map(|q| (q.text, q.automatic, q.answer.map(|a| &text[a])))
             .collect()
+    }
+
+    #[test]
+    fn a_declared_parameter_asks_nothing_and_parts_nothing() {
+        let text = "-- @day DATE = 2024-01-01\n-- orders of a day\n-- @day DATE = 2024-01-01\nSELECT @day";
+        assert_eq!(
+            asked(text),
+            [("orders of a day".to_owned(), false, Some("SELECT @day"))]
+        );
     }
 
     #[test]

@@ -1,0 +1,81 @@
+//! Query parameters (`@day`, `?`): which a statement uses, and comments that declare their values.
+//!
+//! A declaration is a line comment of its own: `-- @day DATE = 2024-01-01`; that of the first `?` is `-- @1 …`.
+
+use super::lexer::{TokenKind, tokens};
+
+/// A parameter that a comment declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declaration {
+    /// Its name, or its number from 1 for a `?`.
+    pub name: String,
+    /// Type and value as they stand: `DATE = 2024-01-01`.
+    pub text: String,
+}
+
+/// Parameters of a statement, in order of their first use: names as they stand first, numbers from 1 for each `?`.
+/// System variables (`@@name`) are none.
+#[must_use]
+pub fn used(sql: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut positions = 0;
+    for token in tokens(sql).iter().filter(|t| t.kind == TokenKind::Parameter) {
+        let text = token.text(sql);
+        let name = if text == "?" {
+            positions += 1;
+            positions.to_string()
+        } else if text.starts_with("@@") {
+            continue;
+        } else {
+            text.trim_start_matches('@').trim_matches('`').to_owned()
+        };
+        if !found.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+/// Parameters that comments of a text declare. Where one is declared twice, both are here.
+#[must_use]
+pub fn declarations(text: &str) -> Vec<Declaration> {
+    tokens(text)
+        .iter()
+        .filter(|token| token.kind == TokenKind::LineComment)
+        .filter_map(|token| declaration(token.text(text)))
+        .collect()
+}
+
+/// The declaration that a line comment is, if it is one.
+#[must_use]
+pub fn declaration(comment: &str) -> Option<Declaration> {
+    let rest = comment.trim_start_matches(['-', '#']).trim().strip_prefix('@')?;
+    let (name, text) = rest.split_once(char::is_whitespace)?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_name.then(|| Declaration {
+        name: name.to_owned(),
+        text: text.trim().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_found_once_and_in_order() {
+        let sql = "SELECT @Day, @@time_zone, '@no', @day -- @no\nFROM t WHERE a = @`n` AND b = ?";
+        assert_eq!(used(sql), ["Day", "n", "1"]);
+        assert_eq!(used("SELECT ? + ?"), ["1", "2"]);
+        assert_eq!(used("SELECT 1"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_comment_declares() {
+        let text = "-- @day DATE = 2024-01-01\n# @1 INT64 = 3\n-- mail me @ home\n-- @alone\nSELECT '-- @s STRING = x'";
+        let expected = [("day", "DATE = 2024-01-01"), ("1", "INT64 = 3")];
+        let found = declarations(text);
+        let found: Vec<_> = found.iter().map(|d| (d.name.as_str(), d.text.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+}
