@@ -282,6 +282,41 @@ async fn what_the_account_may_not_see_is_neither_judged_nor_asked_for_at_every_k
 }
 
 #[tokio::test]
+async fn a_single_table_that_may_be_read_is_read_where_its_dataset_may_not_be_listed() {
+    let server = FaultServer::start().await;
+    let table = json!({
+        "tableReference": {"projectId": "acme-analytics", "datasetId": "far", "tableId": "stars"},
+        "schema": {"fields": [{"name": "name", "type": "STRING"}]},
+    });
+    server.on("/datasets", [Reply::json(&json!({}))]);
+    server.on(
+        "/tables",
+        [Reply::error(403, "accessDenied", "Access Denied: Dataset far")],
+    );
+    server.on("/tables/stars", [Reply::json(&table)]);
+    let (workspace, cache) = (workspace(&server.url()), TempDir::new().expect("a folder"));
+    let mut client = client(&workspace, cache.path()).await;
+    let uri = workspace.file_uri("report.sql");
+    refresh(&mut client).await;
+    open(&mut client, &uri, "SELECT nme FROM far.stars").await;
+    codes_become(&mut client, &["unknown-column"]).await;
+    refresh(&mut client).await;
+    let card = hover(&mut client, &uri, 21).await;
+    assert!(card.contains("Read from BigQuery"), "{card}");
+    let asked = || {
+        let received = server.received();
+        received
+            .iter()
+            .filter(|r| r.path.ends_with("/tables/stars"))
+            .count()
+    };
+    let before = asked();
+    refresh(&mut client).await;
+    assert!(asked() > before, "a refresh looks at it again");
+    client.finish().await;
+}
+
+#[tokio::test]
 async fn nothing_is_asked_where_it_is_off() {
     let server = FaultServer::start().await;
     serve(&server, &["name"]);
