@@ -16,12 +16,14 @@ mod dry_run;
 mod endpoint;
 mod error;
 mod message;
+mod project;
 mod refused;
 mod transport;
 pub mod unit;
 
 pub use dry_run::{Accuracy, DryRun, Estimate, Refusal};
 pub use error::BigQueryError;
+pub use project::Project;
 
 use credentials::Credentials;
 use endpoint::Endpoint;
@@ -95,8 +97,7 @@ impl BigQuery {
                 (Endpoint::new(&options.google)?, Some(credentials))
             }
         };
-        let of_credentials = credentials.as_ref().and_then(|c| c.project.clone());
-        let project = settings.project.clone().or(of_credentials);
+        let project = Project::find(settings).map(|project| project.id);
         Ok(Self {
             transport: Transport::new(endpoint, credentials, options)?,
             billing_project: settings.billing_project.clone().or_else(|| project.clone()),
@@ -105,7 +106,7 @@ impl BigQuery {
         })
     }
 
-    /// The project of the settings, else the one that the credentials name.
+    /// The project of the settings, else the one that credentials or gcloud name.
     #[must_use]
     pub fn project(&self) -> Option<&str> {
         self.project.as_deref()
@@ -179,6 +180,12 @@ impl BigQuery {
 /// There is no project where one is needed.
 pub(crate) fn no_project() -> BigQueryError {
     BigQueryError::Settings(
-        "no project is known: set `project` in bigquill.toml or give --project".to_owned(),
+        "no project is known: set `project` in bigquill.toml, give --project, or run `gcloud config set project`"
+            .to_owned(),
     )
+}
+
+/// A variable of the environment that is set to something.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -55,9 +55,10 @@ impl From<BigQueryError> for CatalogError {
     fn from(error: BigQueryError) -> Self {
         let message = error.to_string();
         match error {
-            BigQueryError::Credentials(_) | BigQueryError::Unauthorized(_) | BigQueryError::Forbidden(_) => {
-                Self::Unauthorized(message)
-            }
+            BigQueryError::Credentials(_)
+            | BigQueryError::SignIn { .. }
+            | BigQueryError::Unauthorized(_)
+            | BigQueryError::Forbidden(_) => Self::Unauthorized(message),
             BigQueryError::NotFound(_) => Self::NotFound(message),
             BigQueryError::Settings(_)
             | BigQueryError::Quota(_)

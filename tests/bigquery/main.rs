@@ -5,5 +5,6 @@ mod credentials;
 mod editor_dry_run;
 mod emulator;
 mod faults;
+mod federation;
 mod live;
 mod support;

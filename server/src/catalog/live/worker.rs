@@ -289,6 +289,7 @@ impl Worker {
                 error,
                 BigQueryError::Settings(_)
                     | BigQueryError::Credentials(_)
+                    | BigQueryError::SignIn { .. }
                     | BigQueryError::Unauthorized(_)
                     | BigQueryError::NotFound(_)
                     | BigQueryError::NotBigQuery(_)

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::bigquery::Project;
 use crate::catalog::{CatalogCache, DatasetSummary, ago, write_snapshot};
 use crate::cli::output::{Output, message};
 use crate::cli::{Common, Outcome, TextOrJson};
@@ -89,8 +90,8 @@ pub(super) fn open(project: &str, settings: &Settings) -> anyhow::Result<Catalog
 
 fn of_project(common: &Common) -> anyhow::Result<CatalogCache> {
     let settings = common.load(std::env::current_dir()?, &[])?.settings;
-    let project = settings.project.clone().ok_or_else(crate::bigquery::no_project)?;
-    open(&project, &settings)
+    let project = Project::find(&settings).ok_or_else(crate::bigquery::no_project)?;
+    open(&project.id, &settings)
 }
 
 /// `p.shop: 5 tables, 5 schemas, read 3 minutes ago`.
