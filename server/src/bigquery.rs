@@ -18,6 +18,7 @@ mod error;
 mod message;
 mod project;
 mod refused;
+mod routines;
 mod transport;
 pub mod unit;
 
@@ -154,26 +155,35 @@ impl BigQuery {
     }
 
     async fn list(&self, path: &[&str], member: &str, id: &str) -> Result<Listing, BigQueryError> {
-        let mut listing = Listing::default();
+        let (items, complete) = self.items(path, member).await?;
+        let ids = items.iter().filter_map(|item| item.pointer(id)?.as_str());
+        Ok(Listing {
+            ids: ids.map(str::to_owned).collect(),
+            complete,
+        })
+    }
+
+    /// What the pages of a list have, and whether these are all.
+    async fn items(&self, path: &[&str], member: &str) -> Result<(Vec<Value>, bool), BigQueryError> {
+        let mut items = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..self.pages {
             let mut query = vec![("maxResults", PAGE)];
             query.extend(token.as_deref().map(|token| ("pageToken", token)));
-            let page = self.transport.get(path, &query).await?;
-            let items = page.get(member).and_then(Value::as_array).into_iter().flatten();
-            let ids = items.filter_map(|item| item.pointer(id)?.as_str());
-            listing.ids.extend(ids.map(str::to_owned));
+            let mut page = self.transport.get(path, &query).await?;
+            if let Some(Value::Array(of_page)) = page.get_mut(member).map(Value::take) {
+                items.extend(of_page);
+            }
             token = page
                 .get("nextPageToken")
                 .and_then(Value::as_str)
                 .filter(|token| !token.is_empty())
                 .map(str::to_owned);
             if token.is_none() {
-                listing.complete = true;
-                break;
+                return Ok((items, true));
             }
         }
-        Ok(listing)
+        Ok((items, false))
     }
 }
 

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::support::{impatient, shop, workspace};
 
 /// A client of a server that keeps what BigQuery says in this folder.
-async fn client(workspace: &Workspace, cache: &Path) -> Client {
+pub(crate) async fn client(workspace: &Workspace, cache: &Path) -> Client {
     let live = LiveOptions {
         cache: Some(cache.to_owned()),
         connect: impatient(),
@@ -27,7 +27,11 @@ async fn client(workspace: &Workspace, cache: &Path) -> Client {
     client_and_gate(workspace, live, rich()).await.0
 }
 
-async fn client_and_gate(workspace: &Workspace, live: LiveOptions, capabilities: Value) -> (Client, Gate) {
+pub(crate) async fn client_and_gate(
+    workspace: &Workspace,
+    live: LiveOptions,
+    capabilities: Value,
+) -> (Client, Gate) {
     let (generator, gate) = gated();
     let options = ServerOptions {
         live,
@@ -39,7 +43,7 @@ async fn client_and_gate(workspace: &Workspace, live: LiveOptions, capabilities:
     (client, gate)
 }
 
-async fn open(client: &mut Client, uri: &str, text: &str) {
+pub(crate) async fn open(client: &mut Client, uri: &str, text: &str) {
     let document = json!({ "uri": uri, "languageId": "sql", "version": 1, "text": text });
     client
         .notify("textDocument/didOpen", json!({ "textDocument": document }))
@@ -50,7 +54,7 @@ fn at(uri: &str, character: usize) -> Value {
     json!({ "textDocument": { "uri": uri }, "position": { "line": 0, "character": character } })
 }
 
-async fn labels(client: &mut Client, uri: &str, character: usize) -> Vec<String> {
+pub(crate) async fn labels(client: &mut Client, uri: &str, character: usize) -> Vec<String> {
     let list = client
         .request("textDocument/completion", at(uri, character))
         .await
@@ -62,7 +66,7 @@ async fn labels(client: &mut Client, uri: &str, character: usize) -> Vec<String>
         .collect()
 }
 
-async fn hover(client: &mut Client, uri: &str, character: usize) -> String {
+pub(crate) async fn hover(client: &mut Client, uri: &str, character: usize) -> String {
     let hover = client
         .request("textDocument/hover", at(uri, character))
         .await
@@ -70,7 +74,7 @@ async fn hover(client: &mut Client, uri: &str, character: usize) -> String {
     hover["contents"]["value"].as_str().unwrap_or_default().to_owned()
 }
 
-async fn refresh(client: &mut Client) -> Value {
+pub(crate) async fn refresh(client: &mut Client) -> Value {
     let command = json!({ "command": "bigquill.refreshCatalog", "arguments": [] });
     client
         .request("workspace/executeCommand", command)
@@ -79,7 +83,7 @@ async fn refresh(client: &mut Client) -> Value {
 }
 
 /// Reads published findings until these are their codes.
-async fn codes_become(client: &mut Client, expected: &[&str]) {
+pub(crate) async fn codes_become(client: &mut Client, expected: &[&str]) {
     loop {
         let published = client.notification("textDocument/publishDiagnostics").await;
         let found = published["diagnostics"].as_array().cloned().unwrap_or_default();

@@ -7,4 +7,5 @@ mod emulator;
 mod faults;
 mod federation;
 mod live;
+mod routines;
 mod support;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::{CatalogSnapshot, TableKind, TableMatch, TableReference, TableSchema, UnknownTable};
+use super::{CatalogSnapshot, TableKind, TableMatch, TableNotes, TableReference, TableSchema, UnknownTable};
 
 /// Projects whose names are listed, by project id.
 pub type Listing = BTreeMap<String, ProjectListing>;
@@ -162,6 +162,7 @@ fn unread(project: &str, dataset: &str, table: &str) -> TableSchema {
         clustering: Vec::new(),
         num_rows: None,
         num_bytes: None,
+        notes: TableNotes::default(),
     }
 }
 

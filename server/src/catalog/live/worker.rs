@@ -11,8 +11,8 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::job::{Answer, Job, ask, dataset_of};
-use super::known::Known;
+use super::job::{Answer, Before, Job, ask, dataset_of};
+use super::known::{Known, ReadRoutine};
 use super::{Command, Contact, LiveKey, LiveOptions, LiveState};
 use crate::bigquery::{BigQuery, BigQueryError};
 use crate::catalog::{CacheError, CatalogCache, DatasetReference};
@@ -113,6 +113,7 @@ impl Worker {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Need(tables, done)) => self.need(tables, done).await,
+                    Some(Command::Use(datasets)) => self.use_datasets(datasets),
                     Some(Command::Refresh(done)) => {
                         self.refresh_again.push(done);
                         if idle {
@@ -145,16 +146,22 @@ impl Worker {
                 } else {
                     Vec::new()
                 };
-                let (listing, shards) = (cache.listing()?, cache.families()?);
-                Ok::<_, CacheError>((cache, listing, shards, tables))
+                let (listing, shards, routines) = (cache.listing()?, cache.families()?, cache.routines()?);
+                Ok::<_, CacheError>((cache, listing, shards, tables, routines))
             });
             match opened.await {
-                Ok(Ok((cache, listing, shards, tables))) => {
+                Ok(Ok((cache, listing, shards, tables, routines))) => {
                     self.cache = Some(Arc::new(cache));
                     self.shards = shards;
                     self.known.listing = Arc::new(listing);
                     for table in &tables {
                         self.known.put(table);
+                    }
+                    for cached in &routines {
+                        let dataset = dataset_of(&cached.reference);
+                        let of_dataset = self.known.routines.entry(dataset).or_default();
+                        let name = cached.reference.table.clone();
+                        Arc::make_mut(of_dataset).extend(ReadRoutine::of(cached).map(|read| (name, read)));
                     }
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "BigQuery's tables are not kept"),
@@ -208,6 +215,20 @@ impl Worker {
                     project: other.clone(),
                     dataset: dataset.clone(),
                 }));
+            }
+        }
+    }
+
+    /// Routines that somebody needs and nobody asked for.
+    fn use_datasets(&mut self, datasets: Vec<DatasetReference>) {
+        if matches!(self.contact, Contact::Offline { .. }) {
+            return;
+        }
+        for dataset in datasets {
+            let job = Job::Routines(dataset.clone());
+            if !self.known.routines.contains_key(&dataset) && !self.given_up.contains(&job) {
+                self.used.insert(dataset);
+                self.queue_first(job);
             }
         }
     }
@@ -316,11 +337,24 @@ impl Worker {
         while self.running.len() < PARALLEL
             && let Some(job) = self.queue.pop_front()
         {
-            let id = match &job {
-                Job::Table(reference) => self.shards.get(reference).cloned(),
-                Job::Datasets(_) | Job::Tables(_) => None,
-            };
-            self.running.push(Box::pin(ask(Arc::clone(bigquery), job, id)));
+            let mut before = Before::default();
+            match &job {
+                Job::Table(reference) => before.id = self.shards.get(reference).cloned(),
+                Job::Routines(dataset) => {
+                    let known = self
+                        .known
+                        .routines
+                        .get(dataset)
+                        .into_iter()
+                        .flat_map(|known| known.iter());
+                    before.routines = known
+                        .map(|(name, read)| (name.clone(), read.modified.clone()))
+                        .collect();
+                }
+                Job::Datasets(_) | Job::Tables(_) => {}
+            }
+            self.running
+                .push(Box::pin(ask(Arc::clone(bigquery), job, before)));
         }
     }
 

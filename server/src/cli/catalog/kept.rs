@@ -54,18 +54,21 @@ pub(super) fn show(args: &ShowArgs, common: &Common, out: &mut Output) -> anyhow
 }
 
 pub(super) fn export(args: &ExportArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
-    let tables = of_project(common)?.all_tables()?;
+    let cache = of_project(common)?;
+    let (tables, routines) = (cache.all_tables()?, cache.routines()?);
     anyhow::ensure!(
-        !tables.is_empty(),
+        !(tables.is_empty() && routines.is_empty()),
         "no schema is kept; `bigquill catalog sync` reads BigQuery's tables"
     );
-    let resources: Vec<Value> = tables
-        .iter()
-        .filter_map(|table| serde_json::from_str(&table.resource).ok())
+    let of_tables = tables.iter().map(|table| &table.resource);
+    let resources: Vec<Value> = of_tables
+        .chain(routines.iter().map(|routine| &routine.resource))
+        .filter_map(|resource| serde_json::from_str(resource).ok())
         .collect();
     write_snapshot(&args.out, &resources)
         .with_context(|| format!("{} cannot be written", args.out.display()))?;
-    out.line(&format!("{} tables in {}", resources.len(), args.out.display()))?;
+    let what = super::sync::tables_and_routines(tables.len(), routines.len());
+    out.line(&format!("{what} in {}", args.out.display()))?;
     Ok(Outcome::Clean)
 }
 
@@ -100,6 +103,9 @@ fn text(summary: &DatasetSummary) -> String {
         "{}: {} tables, {} schemas",
         summary.dataset, summary.names, summary.schemas
     );
+    if summary.routines > 0 {
+        text.push_str(&format!(", {} routines", summary.routines));
+    }
     let age = |at: std::time::SystemTime| ago(at.elapsed().unwrap_or_default());
     if let (Some(oldest), Some(newest)) = (summary.oldest.map(age), summary.newest.map(age)) {
         text.push_str(&format!(", read {newest}"));
@@ -120,6 +126,7 @@ fn json(summary: &DatasetSummary) -> Value {
         "dataset": summary.dataset.to_string(),
         "tables": summary.names,
         "schemas": summary.schemas,
+        "routines": summary.routines,
         "oldest": summary.oldest.map(seconds),
         "newest": summary.newest.map(seconds),
     })

@@ -1,6 +1,6 @@
 //! What BigQuery answered, taken into what is known.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,10 +8,12 @@ use bigquill_analysis::schema::TableReference;
 use serde_json::Value;
 
 use super::super::job::{Answer, Job, dataset_of, table_of};
+use super::super::known::ReadRoutine;
 use super::Worker;
 use crate::bigquery::{BigQueryError, Listing};
+use crate::catalog::routines::Routines;
 use crate::catalog::shards::{Member, families};
-use crate::catalog::{CachedTable, DatasetReference};
+use crate::catalog::{CachedRoutine, CachedTable, DatasetReference};
 
 /// Of a dataset that somebody uses all schemas are read where it has up to so many tables.
 const OF_USED_DATASET: usize = 500;
@@ -35,16 +37,23 @@ impl Worker {
             (Job::Table(reference), Answer::Table(Err(BigQueryError::NotFound(_)))) => {
                 self.drop_table(&reference).await;
             }
+            (Job::Routines(dataset), Answer::Routines(Ok(Some(routines)))) => {
+                self.take_routines(dataset, routines).await;
+            }
+            (job, Answer::Routines(Ok(None) | Err(BigQueryError::NotFound(_)))) => self.give_up_on(&job),
             // One object that the account may not see says nothing of the others.
             (
                 job,
                 Answer::Names(Err(error @ (BigQueryError::Forbidden(_) | BigQueryError::Refused { .. })))
-                | Answer::Table(Err(error @ (BigQueryError::Forbidden(_) | BigQueryError::Refused { .. }))),
+                | Answer::Table(Err(error @ (BigQueryError::Forbidden(_) | BigQueryError::Refused { .. })))
+                | Answer::Routines(Err(error @ (BigQueryError::Forbidden(_) | BigQueryError::Refused { .. }))),
             ) => {
                 tracing::warn!(%error, "a part of the catalog cannot be read");
                 self.give_up_on(&job);
             }
-            (_, Answer::Names(Err(error)) | Answer::Table(Err(error))) => self.failed(&error),
+            (_, Answer::Names(Err(error)) | Answer::Table(Err(error)) | Answer::Routines(Err(error))) => {
+                self.failed(&error);
+            }
             // A job has the answer of its own kind.
             (job, _) => self.give_up_on(&job),
         }
@@ -147,6 +156,13 @@ impl Worker {
     fn queue_schemas(&mut self, dataset: &DatasetReference, names: &[Box<str>]) {
         let used = self.used.contains(dataset) && names.len() <= OF_USED_DATASET;
         let small = self.known.listed_tables() <= self.options.whole;
+        let routines = self.known.routines.contains_key(dataset);
+        if routines || self.used.contains(dataset) || small {
+            let job = Job::Routines(dataset.clone());
+            if (self.refreshing.is_some() || !routines) && !self.given_up.contains(&job) {
+                self.queue_last(job);
+            }
+        }
         for name in names {
             let reference = table_of(dataset, name);
             let known = self.known.read.contains_key(&reference) && self.refreshing.is_some();
@@ -167,6 +183,34 @@ impl Worker {
         self.unshown |= self.known.put(&table);
         self.cached(move |cache| cache.put_tables(&[table])).await;
         self.done_waiting(&reference);
+    }
+
+    async fn take_routines(&mut self, dataset: DatasetReference, routines: Routines) {
+        for problem in &routines.problems {
+            tracing::warn!(problem, "a part of the catalog cannot be read");
+        }
+        if !routines.complete {
+            return self.give_up_on(&Job::Routines(dataset));
+        }
+        let before = self.known.routines.get(&dataset).cloned().unwrap_or_default();
+        let (mut now, mut changed, mut names) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (name, resource) in routines.found {
+            let read = match resource {
+                None => before.get(&name).cloned(),
+                Some(resource) => {
+                    let cached = CachedRoutine::of(&resource, SystemTime::now());
+                    let read = cached.as_ref().and_then(ReadRoutine::of);
+                    changed.extend(cached);
+                    read
+                }
+            };
+            now.extend(read.map(|read| (name.clone(), read)));
+            names.push(name);
+        }
+        self.unshown |= *before != now;
+        self.known.routines.insert(dataset.clone(), Arc::new(now));
+        self.cached(move |cache| cache.put_routines(&dataset, &names, &changed))
+            .await;
     }
 
     async fn drop_table(&mut self, reference: &TableReference) {
@@ -194,7 +238,7 @@ impl Worker {
     fn give_up_on(&mut self, job: &Job) {
         self.given_up.insert(job.clone());
         match job {
-            Job::Datasets(_) => {}
+            Job::Datasets(_) | Job::Routines(_) => {}
             Job::Tables(dataset) => {
                 // What may not be listed may be there, and a single table of it may be readable.
                 let project = self.known.project(&dataset.project);
