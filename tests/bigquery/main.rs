@@ -1,5 +1,6 @@
 //! BigQuery as bigquill meets it: an emulator for what goes well, a fault server for what does not.
 
+mod answers;
 mod command_line;
 mod credentials;
 mod editor_dry_run;

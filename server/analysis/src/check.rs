@@ -80,6 +80,8 @@ pub enum Code {
     TableCase,
     /// GoogleSQL's own refusal, by the short name of its reason.
     Refused(&'static str),
+    /// BigQuery's own refusal of a dry run.
+    DryRun,
 }
 
 /// Who says what a finding says.
@@ -89,6 +91,8 @@ pub enum Source {
     Bigquill,
     /// BigQuery's own analyzer, asked by `bigquill-judge`.
     GoogleSql,
+    /// BigQuery itself, by a dry run.
+    BigQuery,
 }
 
 /// How sure and how bad a finding is.
@@ -158,6 +162,7 @@ impl Code {
             Self::NestedAggregate => "nested-aggregate",
             Self::TableCase => "table-case",
             Self::Refused(reason) => reason,
+            Self::DryRun => "dry-run",
         }
     }
 
@@ -166,6 +171,7 @@ impl Code {
     pub fn source(self) -> Source {
         match self {
             Self::Refused(_) => Source::GoogleSql,
+            Self::DryRun => Source::BigQuery,
             _ => Source::Bigquill,
         }
     }
@@ -178,6 +184,7 @@ impl Source {
         match self {
             Self::Bigquill => "bigquill",
             Self::GoogleSql => "GoogleSQL",
+            Self::BigQuery => "BigQuery",
         }
     }
 }

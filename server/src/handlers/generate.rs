@@ -133,6 +133,7 @@ async fn run(
         evidence: None,
         snapshot: Arc::clone(&snapshot.catalog),
         judge: snapshot.judge.clone(),
+        dry_run: session.dry_run_step(&snapshot.settings).await,
         options: pipeline::Options::from_settings(&snapshot.settings),
     };
     match complete(&request, generator.as_ref(), wish.progress).await {
