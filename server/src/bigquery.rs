@@ -19,13 +19,16 @@ mod error;
 pub mod job;
 mod message;
 pub mod parameter;
+mod project;
 mod refused;
+mod routines;
 pub mod rows;
 mod transport;
 pub mod unit;
 
 pub use dry_run::{Accuracy, DryRun, Estimate, Refusal};
 pub use error::BigQueryError;
+pub use project::Project;
 
 use credentials::Credentials;
 use endpoint::Endpoint;
@@ -101,8 +104,7 @@ impl BigQuery {
                 (Endpoint::new(&options.google)?, Some(credentials))
             }
         };
-        let of_credentials = credentials.as_ref().and_then(|c| c.project.clone());
-        let project = settings.project.clone().or(of_credentials);
+        let project = Project::find(settings).map(|project| project.id);
         Ok(Self {
             transport: Transport::new(endpoint, credentials, options)?,
             billing_project: settings.billing_project.clone().or_else(|| project.clone()),
@@ -112,7 +114,7 @@ impl BigQuery {
         })
     }
 
-    /// The project of the settings, else the one that the credentials name.
+    /// The project of the settings, else the one that credentials or gcloud name.
     #[must_use]
     pub fn project(&self) -> Option<&str> {
         self.project.as_deref()
@@ -173,32 +175,47 @@ impl BigQuery {
     }
 
     async fn list(&self, path: &[&str], member: &str, id: &str) -> Result<Listing, BigQueryError> {
-        let mut listing = Listing::default();
+        let (items, complete) = self.items(path, member).await?;
+        let ids = items.iter().filter_map(|item| item.pointer(id)?.as_str());
+        Ok(Listing {
+            ids: ids.map(str::to_owned).collect(),
+            complete,
+        })
+    }
+
+    /// What the pages of a list have, and whether these are all.
+    async fn items(&self, path: &[&str], member: &str) -> Result<(Vec<Value>, bool), BigQueryError> {
+        let mut items = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..self.pages {
             let mut query = vec![("maxResults", PAGE)];
             query.extend(token.as_deref().map(|token| ("pageToken", token)));
-            let page = self.transport.get(path, &query).await?;
-            let items = page.get(member).and_then(Value::as_array).into_iter().flatten();
-            let ids = items.filter_map(|item| item.pointer(id)?.as_str());
-            listing.ids.extend(ids.map(str::to_owned));
+            let mut page = self.transport.get(path, &query).await?;
+            if let Some(Value::Array(of_page)) = page.get_mut(member).map(Value::take) {
+                items.extend(of_page);
+            }
             token = page
                 .get("nextPageToken")
                 .and_then(Value::as_str)
                 .filter(|token| !token.is_empty())
                 .map(str::to_owned);
             if token.is_none() {
-                listing.complete = true;
-                break;
+                return Ok((items, true));
             }
         }
-        Ok(listing)
+        Ok((items, false))
     }
 }
 
 /// There is no project where one is needed.
 pub(crate) fn no_project() -> BigQueryError {
     BigQueryError::Settings(
-        "no project is known: set `project` in bigquill.toml or give --project".to_owned(),
+        "no project is known: set `project` in bigquill.toml, give --project, or run `gcloud config set project`"
+            .to_owned(),
     )
+}
+
+/// A variable of the environment that is set to something.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

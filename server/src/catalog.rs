@@ -16,6 +16,7 @@ mod directory;
 mod file;
 pub mod import;
 mod live;
+mod routines;
 mod shards;
 mod write;
 
@@ -25,6 +26,7 @@ pub use cache::{CacheError, CachedTable, CatalogCache, DatasetSummary};
 pub use directory::CatalogDirectory;
 pub use file::{CatalogText, FileCatalog, read_catalog_text};
 pub use live::{Contact, Known, LiveCatalog, LiveKey, LiveOptions, LiveState, ReadTable};
+pub use routines::CachedRoutine;
 pub use shards::Member;
 pub use write::write_snapshot;
 
@@ -55,9 +57,10 @@ impl From<BigQueryError> for CatalogError {
     fn from(error: BigQueryError) -> Self {
         let message = error.to_string();
         match error {
-            BigQueryError::Credentials(_) | BigQueryError::Unauthorized(_) | BigQueryError::Forbidden(_) => {
-                Self::Unauthorized(message)
-            }
+            BigQueryError::Credentials(_)
+            | BigQueryError::SignIn { .. }
+            | BigQueryError::Unauthorized(_)
+            | BigQueryError::Forbidden(_) => Self::Unauthorized(message),
             BigQueryError::NotFound(_) => Self::NotFound(message),
             BigQueryError::Settings(_)
             | BigQueryError::Quota(_)

@@ -1,7 +1,8 @@
 //! From a question to checked SQL, without an editor: prompt, generate, check, repair.
 //!
-//! The answer of a model is a proposal. It counts as proved only when GoogleSQL accepts it or, where that has no
-//! verdict, the check finds nothing against it; what does not hold is repaired (nearest name, else asked again with the findings, twice at most) or returned as not proved.
+//! The answer of a model is a proposal. Where a connection stands, BigQuery's dry run decides at last. Else it counts as
+//! proved only when GoogleSQL accepts it or, where that has no verdict, the check finds nothing against it; what does not
+//! hold is repaired (nearest name, else asked again with the findings, twice at most) or returned as not proved.
 //! Dropping the future of [`complete`] cancels the generation.
 
 use std::sync::Arc;
@@ -19,11 +20,14 @@ use futures::StreamExt;
 use crate::settings::Settings;
 
 mod answer_text;
+mod dry_run;
 mod insertion;
 mod judgement;
 mod repair;
 
 use answer_text::AnswerText;
+pub use dry_run::DryRunStep;
+use dry_run::Planned;
 pub use insertion::{NOT_PROVED, edits};
 pub use judgement::{Judgement, judge};
 
@@ -41,6 +45,8 @@ pub struct Request {
     pub snapshot: Arc<CatalogSnapshot>,
     /// GoogleSQL, where it is ready.
     pub judge: Option<Judge>,
+    /// BigQuery itself, where a connection stands and is wanted: the last step.
+    pub dry_run: Option<DryRunStep>,
     /// Limits and sampling.
     pub options: Options,
 }
@@ -88,6 +94,10 @@ pub struct Answer {
     pub proved: bool,
     /// Who proved it.
     pub proved_by: Option<ProvedBy>,
+    /// Bytes that it would read, where BigQuery planned it.
+    pub bytes_processed: Option<u64>,
+    /// Why it would not be run: it reads more than the settings allow.
+    pub over_limit: Option<String>,
     /// Whether it is something else than one query: then it is shown, never inserted.
     pub refused: bool,
     /// What the check found, with byte ranges in `sql`.
@@ -117,6 +127,8 @@ pub enum ProvedBy {
     Resolver,
     /// BigQuery's own analyzer, against the catalog.
     GoogleSql,
+    /// BigQuery itself, which planned it.
+    DryRun,
 }
 
 /// One step of repair.
@@ -180,6 +192,7 @@ impl Answer {
     pub fn proof(&self) -> &'static str {
         match self.proved_by {
             Some(ProvedBy::GoogleSql) => "proved by GoogleSQL",
+            Some(ProvedBy::DryRun) => "proved by BigQuery's dry run",
             Some(ProvedBy::Resolver) => "proved by the resolver",
             None => "not proved",
         }
@@ -193,6 +206,7 @@ impl ProvedBy {
         match self {
             Self::Resolver => "resolver",
             Self::GoogleSql => "googlesql",
+            Self::DryRun => "dry run",
         }
     }
 }
@@ -235,6 +249,7 @@ pub async fn complete(
     let mut best: Option<Candidate> = None;
     let mut repairs = Vec::new();
     let mut options = request.options;
+    let mut step = request.dry_run.as_ref();
     for attempt in 0..=ASK_AGAIN {
         let asked = std::mem::take(&mut prompt);
         let text = match generate(asked, options, generator, &mut work, progress).await {
@@ -245,10 +260,19 @@ pub async fn complete(
         };
         progress(Progress::Checking);
         let repeated = best.as_ref().is_some_and(|b| b.written == text);
-        let candidate = Candidate::judged(text, repairs.clone(), request).await?;
+        let mut candidate = Candidate::judged(text, repairs.clone(), request).await?;
+        let whole = work.finish != Finish::Length;
+        if let Some(asked) =
+            step.filter(|_| whole && dry_run::is_askable(&candidate.sql, &candidate.judgement))
+            && !candidate.plan(asked).await
+        {
+            // Who does not answer now is not waited for again.
+            step = None;
+        }
         let findings = candidate.judgement.findings();
         // Without tables nothing can be proved, and a longer answer than allowed does not become shorter.
-        let hopeless = request.snapshot.is_empty() || work.finish == Finish::Length;
+        let hopeless =
+            (request.snapshot.is_empty() && request.dry_run.is_none()) || !whole || candidate.hopeless;
         let stuck = repeated && options.sampling != Sampling::Greedy;
         let done = candidate.judgement.proved() || attempt == ASK_AGAIN || stuck || hopeless;
         if repeated {
@@ -304,6 +328,10 @@ struct Candidate {
     sql: String,
     judgement: Judgement,
     repairs: Vec<Repair>,
+    bytes_processed: Option<u64>,
+    over_limit: Option<String>,
+    /// No other SQL would do better.
+    hopeless: bool,
 }
 
 impl Candidate {
@@ -330,7 +358,27 @@ impl Candidate {
             sql,
             judgement,
             repairs,
+            bytes_processed: None,
+            over_limit: None,
+            hopeless: false,
         }
+    }
+
+    /// Has BigQuery plan it; whether BigQuery answered.
+    async fn plan(&mut self, step: &DryRunStep) -> bool {
+        match step.plan(&self.sql).await {
+            None => return false,
+            Some(Planned::Taken { bytes, over_limit }) => {
+                self.bytes_processed = Some(bytes);
+                self.over_limit = over_limit;
+                self.judgement.taken();
+            }
+            Some(Planned::Refused(refusal)) => {
+                self.hopeless = !dry_run::is_of_the_sql(&refusal);
+                self.judgement.refused_by_bigquery(&self.sql, &refusal);
+            }
+        }
+        true
     }
 }
 
@@ -362,6 +410,8 @@ impl Work {
             sql: best.sql,
             proved: proved_by.is_some(),
             proved_by,
+            bytes_processed: best.bytes_processed,
+            over_limit: best.over_limit,
             refused: best.judgement.refused,
             diagnostics: best.judgement.diagnostics,
             reasons: best.judgement.reasons,

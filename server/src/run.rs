@@ -10,7 +10,7 @@ use bigquill_analysis::syntax::split::split;
 
 use crate::bigquery::job::{Job, JobReference, JobState, Query};
 use crate::bigquery::{BigQuery, BigQueryError, DryRun, Estimate, Refusal, cost};
-use crate::settings::Settings;
+use crate::settings::{ByteLimit, Settings};
 
 /// Wait before a job is looked at for the first time; each later wait is half as long again.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
@@ -40,16 +40,37 @@ pub enum RunError {
     BigQuery(#[from] BigQueryError),
 }
 
-/// Why a statement is over the limit of the settings, if it is.
-#[must_use]
-pub fn too_much(bytes: u64, settings: &Settings) -> Option<RunError> {
-    let limit = &settings.maximum_bytes_billed;
-    let over = limit.bytes().is_some_and(|limit| bytes > limit);
-    over.then(|| RunError::OverLimit {
-        bytes,
-        limit: limit.to_string(),
-        price_per_tib: settings.price_per_tib,
-    })
+/// The limit of bytes that a statement may read, and what they cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostLimit {
+    limit: ByteLimit,
+    price_per_tib: f64,
+}
+
+impl CostLimit {
+    /// The limit that the settings have.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            limit: settings.maximum_bytes_billed.clone(),
+            price_per_tib: settings.price_per_tib,
+        }
+    }
+
+    /// Holds a statement that would read so many bytes against the limit.
+    ///
+    /// # Errors
+    /// [`RunError::OverLimit`].
+    pub fn check(&self, bytes: u64) -> Result<(), RunError> {
+        if self.limit.bytes().is_none_or(|limit| bytes <= limit) {
+            return Ok(());
+        }
+        Err(RunError::OverLimit {
+            bytes,
+            limit: self.limit.to_string(),
+            price_per_tib: self.price_per_tib,
+        })
+    }
 }
 
 fn over_limit(bytes: u64, limit: &str, price_per_tib: f64) -> String {
@@ -89,10 +110,10 @@ pub fn effects(sql: &str) -> Option<String> {
 pub async fn plan(bigquery: &BigQuery, query: &Query, settings: &Settings) -> Result<Estimate, RunError> {
     match bigquery.plan(query).await? {
         DryRun::Refused(refusal) => Err(RunError::Refused(refusal)),
-        DryRun::Estimate(estimate) => match too_much(estimate.bytes_processed, settings) {
-            Some(error) => Err(error),
-            None => Ok(estimate),
-        },
+        DryRun::Estimate(estimate) => {
+            CostLimit::of(settings).check(estimate.bytes_processed)?;
+            Ok(estimate)
+        }
     }
 }
 
@@ -181,11 +202,9 @@ mod tests {
 
     #[test]
     fn over_the_limit_says_how_much_and_what_to_do() {
-        let settings = Settings::default();
-        assert_eq!(too_much(100 << 30, &settings), None);
-        let error = too_much((100 << 30) + 1, &settings)
-            .expect("it is over")
-            .to_string();
+        let limit = CostLimit::of(&Settings::default());
+        assert_eq!(limit.check(100 << 30), Ok(()));
+        let error = limit.check((100 << 30) + 1).expect_err("it is over").to_string();
         assert_eq!(
             error,
             "it would read 100.0 GiB, 0.61 USD, over the limit of 100 GiB; read less, or raise `maximum_bytes_billed`"

@@ -44,7 +44,7 @@ pub struct Settings {
     #[serde(deserialize_with = "one_or_many", serialize_with = "as_list")]
     #[schemars(with = "OneOrMany")]
     pub datasets: Vec<String>,
-    /// Have BigQuery plan the statements of a file when it is saved, for its errors and for bytes and price: `auto` where `endpoint` or `credentials` is set, `on`, `off`. The SQL is sent; nothing is run.
+    /// Have BigQuery plan answers before they are offered, and the statements of a file when it is saved, for its errors and for bytes and price: `auto` where `endpoint` or `credentials` is set, `on`, `off`. The SQL is sent; nothing is run.
     pub dry_run: Switch,
     /// What reading a TiB costs, in USD, for the price of a dry run.
     #[schemars(range(min = 0))]
@@ -201,9 +201,9 @@ impl Settings {
         self.is_on(self.live_catalog)
     }
 
-    /// Whether a save sends the statements of a file for a dry run.
+    /// Whether a save sends the statements of a file for a dry run, and an answer is sent for one.
     #[must_use]
-    pub fn dry_runs_on_save(&self) -> bool {
+    pub fn dry_runs(&self) -> bool {
         self.is_on(self.dry_run)
     }
 

@@ -143,6 +143,10 @@ async fn the_doctor_asks_only_when_told_to() {
     let workspace = crate::support::workspace(&server.url());
     let ran = workspace.run(&["doctor"], "").await;
     assert!(ran.stdout.contains("`bigquill doctor --online` asks"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("BigQuery itself, in the editor") && !ran.stdout.contains("no catalog"),
+        "{ran:?}"
+    );
     assert_eq!(server.received().len(), 0);
     let ran = workspace.run(&["doctor", "--online"], "").await;
     assert_eq!(ran.code, Some(1));
@@ -158,7 +162,7 @@ async fn the_doctor_asks_only_when_told_to() {
     let nobody = Workspace::with_config("project = \"p\"\n");
     let ran = nobody.run(&["doctor"], "").await;
     assert!(
-        ran.stdout.contains("no application default credentials"),
+        ran.stdout.contains("no application default credentials") && ran.stdout.contains("no catalog"),
         "{ran:?}"
     );
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use bigquill::bigquery::{BigQuery, BigQueryError, ConnectOptions};
 use bigquill::settings::Settings;
 use bigquill_tests::fault_server::{FaultServer, Reply};
+use bigquill_tests::workspace::Workspace;
 use rsa::RsaPrivateKey;
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use rsa::rand_core::OsRng;
@@ -23,8 +24,9 @@ fn private_key() -> &'static str {
     })
 }
 
-fn key_file(token_uri: &str) -> NamedTempFile {
-    file(&json!({
+/// The key file of a service account.
+pub(crate) fn key(token_uri: &str) -> Value {
+    json!({
         "type": "service_account",
         "project_id": "of-the-key",
         "quota_project_id": "pays",
@@ -36,16 +38,22 @@ fn key_file(token_uri: &str) -> NamedTempFile {
         "token_uri": token_uri,
         "auth_provider_x509_cert_url": token_uri,
         "client_x509_cert_url": token_uri,
-    }))
+    })
 }
 
-fn file(value: &Value) -> NamedTempFile {
+fn key_file(token_uri: &str) -> NamedTempFile {
+    file(&key(token_uri))
+}
+
+/// A file with this content.
+pub(crate) fn file(value: &Value) -> NamedTempFile {
     let file = NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), value.to_string()).expect("the file is ours");
     file
 }
 
-async fn connect(file: &NamedTempFile, google: &str) -> Result<BigQuery, BigQueryError> {
+/// A connection with this file, to a BigQuery at this address.
+pub(crate) async fn connect(file: &NamedTempFile, google: &str) -> Result<BigQuery, BigQueryError> {
     let settings = Settings {
         credentials: Some(file.path().to_string_lossy().into_owned()),
         ..Settings::default()
@@ -57,7 +65,8 @@ async fn connect(file: &NamedTempFile, google: &str) -> Result<BigQuery, BigQuer
     BigQuery::connect_with(&settings, &options).await
 }
 
-fn token(token: &str) -> Reply {
+/// A token of Google's sign-in.
+pub(crate) fn token(token: &str) -> Reply {
     Reply::json(&json!({"access_token": token, "expires_in": 3600, "token_type": "Bearer"}))
 }
 
@@ -106,8 +115,8 @@ async fn a_key_that_is_not_taken_any_more_names_the_login() {
 async fn files_that_are_no_credentials_say_why_and_show_no_secret() {
     let cases = [
         (
-            json!({"type": "external_account"}),
-            "external_account are not supported",
+            json!({"type": "gdch_service_account"}),
+            "gdch_service_account are not supported",
         ),
         (json!({"installed": {}}), "names no `type`"),
         (
@@ -131,4 +140,57 @@ async fn files_that_are_no_credentials_say_why_and_show_no_secret() {
         );
         assert!(!text.contains("hush"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn the_doctor_tells_which_project_it_is_and_why() {
+    let workspace = Workspace::with_config("live_catalog = \"off\"\n");
+    let doctor = async |environment: &[(&str, &str)]| {
+        let ran = workspace.run_with(&["doctor"], "", environment).await;
+        ran.stdout
+    };
+    let nothing = doctor(&[]).await;
+    assert!(
+        nothing.contains("no project") && nothing.contains("gcloud config set project"),
+        "{nothing}"
+    );
+
+    std::fs::create_dir(workspace.path("configurations")).expect("the folder is ours");
+    workspace.write("configurations/config_default", "[core]\nproject = of-gcloud\n");
+    workspace.write("configurations/config_other", "[core]\nproject = of-other\n");
+    let text = doctor(&[]).await;
+    assert!(
+        text.contains("project of-gcloud (gcloud's configuration default)"),
+        "{text}"
+    );
+    workspace.write("active_config", "other\n");
+    let text = doctor(&[]).await;
+    assert!(
+        text.contains("project of-other (gcloud's configuration other)"),
+        "{text}"
+    );
+    let text = doctor(&[
+        ("CLOUDSDK_CORE_PROJECT", "named"),
+        ("GOOGLE_CLOUD_QUOTA_PROJECT", "pays"),
+    ])
+    .await;
+    assert!(text.contains("project named (CLOUDSDK_CORE_PROJECT)"), "{text}");
+    assert!(
+        text.contains("requests are counted in pays (GOOGLE_CLOUD_QUOTA_PROJECT)"),
+        "{text}"
+    );
+
+    workspace.write("key.json", &key("https://oauth2.example/token").to_string());
+    let text = doctor(&[
+        ("BIGQUILL_CREDENTIALS", "key.json"),
+        ("GOOGLE_CLOUD_PROJECT", "named"),
+    ])
+    .await;
+    assert!(
+        text.contains("project of-the-key (`project_id` in key.json (`credentials`))"),
+        "{text}"
+    );
+    assert!(text.contains("kind service_account"), "{text}");
+    let text = doctor(&[("BIGQUILL_PROJECT", "mine"), ("GOOGLE_CLOUD_PROJECT", "named")]).await;
+    assert!(text.contains("project mine (`project`)"), "{text}");
 }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::support::{impatient, shop, workspace};
 
 /// A client of a server that keeps what BigQuery says in this folder.
-async fn client(workspace: &Workspace, cache: &Path) -> Client {
+pub(crate) async fn client(workspace: &Workspace, cache: &Path) -> Client {
     let live = LiveOptions {
         cache: Some(cache.to_owned()),
         connect: impatient(),
@@ -27,7 +27,11 @@ async fn client(workspace: &Workspace, cache: &Path) -> Client {
     client_and_gate(workspace, live, rich()).await.0
 }
 
-async fn client_and_gate(workspace: &Workspace, live: LiveOptions, capabilities: Value) -> (Client, Gate) {
+pub(crate) async fn client_and_gate(
+    workspace: &Workspace,
+    live: LiveOptions,
+    capabilities: Value,
+) -> (Client, Gate) {
     let (generator, gate) = gated();
     let options = ServerOptions {
         live,
@@ -39,7 +43,7 @@ async fn client_and_gate(workspace: &Workspace, live: LiveOptions, capabilities:
     (client, gate)
 }
 
-async fn open(client: &mut Client, uri: &str, text: &str) {
+pub(crate) async fn open(client: &mut Client, uri: &str, text: &str) {
     let document = json!({ "uri": uri, "languageId": "sql", "version": 1, "text": text });
     client
         .notify("textDocument/didOpen", json!({ "textDocument": document }))
@@ -50,7 +54,7 @@ fn at(uri: &str, character: usize) -> Value {
     json!({ "textDocument": { "uri": uri }, "position": { "line": 0, "character": character } })
 }
 
-async fn labels(client: &mut Client, uri: &str, character: usize) -> Vec<String> {
+pub(crate) async fn labels(client: &mut Client, uri: &str, character: usize) -> Vec<String> {
     let list = client
         .request("textDocument/completion", at(uri, character))
         .await
@@ -62,7 +66,7 @@ async fn labels(client: &mut Client, uri: &str, character: usize) -> Vec<String>
         .collect()
 }
 
-async fn hover(client: &mut Client, uri: &str, character: usize) -> String {
+pub(crate) async fn hover(client: &mut Client, uri: &str, character: usize) -> String {
     let hover = client
         .request("textDocument/hover", at(uri, character))
         .await
@@ -70,7 +74,7 @@ async fn hover(client: &mut Client, uri: &str, character: usize) -> String {
     hover["contents"]["value"].as_str().unwrap_or_default().to_owned()
 }
 
-async fn refresh(client: &mut Client) -> Value {
+pub(crate) async fn refresh(client: &mut Client) -> Value {
     let command = json!({ "command": "bigquill.refreshCatalog", "arguments": [] });
     client
         .request("workspace/executeCommand", command)
@@ -79,7 +83,7 @@ async fn refresh(client: &mut Client) -> Value {
 }
 
 /// Reads published findings until these are their codes.
-async fn codes_become(client: &mut Client, expected: &[&str]) {
+pub(crate) async fn codes_become(client: &mut Client, expected: &[&str]) {
     loop {
         let published = client.notification("textDocument/publishDiagnostics").await;
         let found = published["diagnostics"].as_array().cloned().unwrap_or_default();
@@ -278,6 +282,41 @@ async fn what_the_account_may_not_see_is_neither_judged_nor_asked_for_at_every_k
         asked <= 3,
         "once at the start, once by the refresh, once for the document: {asked}"
     );
+    client.finish().await;
+}
+
+#[tokio::test]
+async fn a_single_table_that_may_be_read_is_read_where_its_dataset_may_not_be_listed() {
+    let server = FaultServer::start().await;
+    let table = json!({
+        "tableReference": {"projectId": "acme-analytics", "datasetId": "far", "tableId": "stars"},
+        "schema": {"fields": [{"name": "name", "type": "STRING"}]},
+    });
+    server.on("/datasets", [Reply::json(&json!({}))]);
+    server.on(
+        "/tables",
+        [Reply::error(403, "accessDenied", "Access Denied: Dataset far")],
+    );
+    server.on("/tables/stars", [Reply::json(&table)]);
+    let (workspace, cache) = (workspace(&server.url()), TempDir::new().expect("a folder"));
+    let mut client = client(&workspace, cache.path()).await;
+    let uri = workspace.file_uri("report.sql");
+    refresh(&mut client).await;
+    open(&mut client, &uri, "SELECT nme FROM far.stars").await;
+    codes_become(&mut client, &["unknown-column"]).await;
+    refresh(&mut client).await;
+    let card = hover(&mut client, &uri, 21).await;
+    assert!(card.contains("Read from BigQuery"), "{card}");
+    let asked = || {
+        let received = server.received();
+        received
+            .iter()
+            .filter(|r| r.path.ends_with("/tables/stars"))
+            .count()
+    };
+    let before = asked();
+    refresh(&mut client).await;
+    assert!(asked() > before, "a refresh looks at it again");
     client.finish().await;
 }
 

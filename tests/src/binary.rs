@@ -41,15 +41,31 @@ fn beside() -> PathBuf {
 
 /// Runs it in this folder with these arguments and this standard input.
 pub async fn run(folder: &Path, arguments: &[&str], input: &str) -> Ran {
-    let mut child = Command::new(path())
+    run_with(folder, arguments, input, &[]).await
+}
+
+/// As [`run`], with these variables in the environment.
+pub async fn run_with(folder: &Path, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Ran {
+    // Nobody's own credentials and projects take part.
+    let google = [
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_CLOUD_QUOTA_PROJECT",
+        "CLOUDSDK_CORE_PROJECT",
+        "CLOUDSDK_ACTIVE_CONFIG_NAME",
+    ];
+    let mut command = Command::new(path());
+    for variable in google {
+        command.env_remove(variable);
+    }
+    let mut child = command
         .args(arguments)
         .current_dir(folder)
         .env_remove("BIGQUILL_LOG")
-        // Nobody's own credentials take part.
-        .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
         .env("CLOUDSDK_CONFIG", folder)
         // Nor what they have read.
         .env("BIGQUILL_CACHE", folder.join("cache"))
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

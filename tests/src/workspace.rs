@@ -55,6 +55,11 @@ impl Workspace {
         binary::run(self.folder.path(), arguments, input).await
     }
 
+    /// As [`run`](Self::run), with these variables in the environment.
+    pub async fn run_with(&self, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Ran {
+        binary::run_with(self.folder.path(), arguments, input, environment).await
+    }
+
     /// Address of the folder.
     #[must_use]
     pub fn uri(&self) -> String {

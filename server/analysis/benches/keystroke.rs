@@ -11,7 +11,7 @@ use std::time::Instant;
 use bigquill_analysis::check::Checker;
 use bigquill_analysis::features::completion::complete;
 use bigquill_analysis::schema::{
-    CatalogSnapshot, Column, DataType, Mode, TableKind, TableReference, TableSchema,
+    CatalogSnapshot, Column, DataType, Mode, TableKind, TableNotes, TableReference, TableSchema,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -42,6 +42,7 @@ fn snapshot() -> CatalogSnapshot {
         clustering: Vec::new(),
         num_rows: None,
         num_bytes: None,
+        notes: TableNotes::default(),
     };
     CatalogSnapshot::new(None, (0..200).map(table), [])
 }

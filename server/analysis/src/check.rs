@@ -83,6 +83,8 @@ pub enum Code {
     MissingPartitionFilter,
     /// GoogleSQL's own refusal, by the short name of its reason.
     Refused(&'static str),
+    /// BigQuery's own refusal of a dry run.
+    DryRun,
 }
 
 /// Who says what a finding says.
@@ -92,6 +94,8 @@ pub enum Source {
     Bigquill,
     /// BigQuery's own analyzer, asked by `bigquill-judge`.
     GoogleSql,
+    /// BigQuery itself, by a dry run.
+    BigQuery,
 }
 
 /// How sure and how bad a finding is.
@@ -162,6 +166,7 @@ impl Code {
             Self::TableCase => "table-case",
             Self::MissingPartitionFilter => "missing-partition-filter",
             Self::Refused(reason) => reason,
+            Self::DryRun => "dry-run",
         }
     }
 
@@ -170,6 +175,7 @@ impl Code {
     pub fn source(self) -> Source {
         match self {
             Self::Refused(_) => Source::GoogleSql,
+            Self::DryRun => Source::BigQuery,
             _ => Source::Bigquill,
         }
     }
@@ -182,6 +188,7 @@ impl Source {
         match self {
             Self::Bigquill => "bigquill",
             Self::GoogleSql => "GoogleSQL",
+            Self::BigQuery => "BigQuery",
         }
     }
 }

@@ -310,7 +310,7 @@ fn neighbours(tables: &[Arc<TableSchema>]) -> HashMap<u32, Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{DataType, ForeignKey, Mode, TableKind};
+    use crate::schema::{DataType, ForeignKey, Mode, TableKind, TableNotes};
 
     fn table(name: &str, columns: &[&str], keys: &[&str]) -> TableSchema {
         let reference = |t: &str| TableReference {
@@ -342,6 +342,7 @@ mod tests {
             clustering: Vec::new(),
             num_rows: None,
             num_bytes: None,
+            notes: TableNotes::default(),
         }
     }
 

@@ -41,6 +41,50 @@ pub enum TableKind {
     External,
     /// A table snapshot.
     Snapshot,
+    /// A clone of another table, which can be written.
+    Clone,
+}
+
+impl TableKind {
+    /// In words for people; none for a plain table.
+    #[must_use]
+    pub fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Table => None,
+            Self::View => Some("view"),
+            Self::MaterializedView => Some("materialized view"),
+            Self::External => Some("external table"),
+            Self::Snapshot => Some("snapshot"),
+            Self::Clone => Some("clone"),
+        }
+    }
+}
+
+impl TableSchema {
+    /// Columns that are there without being in the schema
+    /// (<https://cloud.google.com/bigquery/docs/querying-partitioned-tables>, `querying-wildcard-tables`,
+    /// `query-cloud-storage-data`). `wildcard` says that the table is written with a `*`.
+    #[must_use]
+    pub fn pseudo_columns(&self, wildcard: bool) -> Vec<(&'static str, DataType)> {
+        let mut columns = Vec::new();
+        if wildcard {
+            columns.push(("_TABLE_SUFFIX", DataType::String));
+        }
+        if let Some(Partitioning {
+            column: None, kind, ..
+        }) = &self.partitioning
+        {
+            columns.push(("_PARTITIONTIME", DataType::Timestamp));
+            if kind.is_empty() || kind.eq_ignore_ascii_case("DAY") {
+                columns.push(("_PARTITIONDATE", DataType::Date));
+            }
+        }
+        if self.kind == TableKind::External {
+            columns.push(("_FILE_NAME", DataType::String));
+        }
+        columns.retain(|(name, _)| !self.columns.iter().any(|c| c.name.eq_ignore_ascii_case(name)));
+        columns
+    }
 }
 
 /// A column's type, without its mode.
@@ -150,6 +194,20 @@ pub struct TableSchema {
     pub num_rows: Option<u64>,
     /// Logical bytes, where known.
     pub num_bytes: Option<u64>,
+    /// What people want to know of it and no statement hangs on.
+    pub notes: TableNotes,
+}
+
+/// What is told of a table and decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableNotes {
+    /// Labels, by key.
+    pub labels: Vec<(String, String)>,
+    /// Columns with policy tags, by their path (`address.street`), each with the names of its tags: who reads such a
+    /// column needs a right of its own.
+    pub policy_tags: Vec<(String, Vec<String>)>,
+    /// The table that a snapshot or clone was made of.
+    pub base: Option<TableReference>,
 }
 
 /// A routine's argument.
@@ -189,6 +247,33 @@ pub struct Routine {
     pub return_type: Option<String>,
     /// Result columns of a table function, where declared.
     pub return_columns: Vec<Column>,
+}
+
+impl Routine {
+    /// Its arguments as SQL texts, `x INT64`; of no known type `ANY TYPE`.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<String> {
+        let parameter = |a: &Argument| {
+            let of = a.data_type.as_deref().unwrap_or("ANY TYPE");
+            format!("{} {of}", a.name).trim().to_owned()
+        };
+        self.arguments.iter().map(parameter).collect()
+    }
+
+    /// `name(x INT64) -> STRING`, under the name that is written.
+    #[must_use]
+    pub fn signature(&self, name: &str) -> String {
+        let result = match (&self.return_type, self.return_columns.as_slice()) {
+            (Some(of), _) => format!(" -> {of}"),
+            (None, []) => String::new(),
+            (None, columns) => {
+                let column = |c: &Column| format!("{} {}", quote_name(&c.name), c.sql_type());
+                let columns: Vec<String> = columns.iter().map(column).collect();
+                format!(" -> TABLE<{}>", columns.join(", "))
+            }
+        };
+        format!("{name}({}){result}", self.parameters().join(", "))
+    }
 }
 
 /// Immutable schemas with the time they were read: the only schema that analysis ever sees.

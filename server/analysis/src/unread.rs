@@ -33,6 +33,46 @@ pub fn unread_tables(text: &str, snapshot: &CatalogSnapshot) -> Vec<TableReferen
     found.into_iter().collect()
 }
 
+/// The datasets, each with its project, of routines that a text calls and of which the catalog knows none. Only
+/// datasets that the catalog lists: `a.b(c)` may be a method of nothing.
+#[must_use]
+pub fn unread_routines(text: &str, snapshot: &CatalogSnapshot) -> Vec<(String, String)> {
+    if snapshot.listing().is_empty() {
+        return Vec::new();
+    }
+    let code: Vec<Token> = tokens(text).into_iter().filter(|t| !t.is_comment()).collect();
+    let mut found = BTreeSet::new();
+    let mut at = 0;
+    while at < code.len() {
+        if !code[at].is_name() || (at > 0 && code[at - 1].is_symbol(text, ".")) {
+            at += 1;
+            continue;
+        }
+        let (path, next) = path(text, &code, at);
+        at = next;
+        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+        let [before @ .., dataset, _] = parts.as_slice() else {
+            continue;
+        };
+        if !code.get(next).is_some_and(|token| token.is_symbol(text, "("))
+            || snapshot.knows_routines_of(&parts)
+        {
+            continue;
+        }
+        let project = if before.is_empty() {
+            snapshot.default_project.clone()
+        } else {
+            Some(before.join("."))
+        };
+        let listed = project.filter(|project| {
+            let listing = snapshot.listing().get(project);
+            listing.is_some_and(|listing| listing.datasets.contains_key(*dataset))
+        });
+        found.extend(listed.map(|project| (project, (*dataset).to_owned())));
+    }
+    found.into_iter().collect()
+}
+
 /// The dotted path that begins here, cut at every dot, and the token after it. Dashes hold a project's name together.
 fn path(text: &str, code: &[Token], start: usize) -> (Vec<String>, usize) {
     let mut written = unquote(code[start].text(text));
@@ -143,5 +183,22 @@ mod tests {
         ] {
             assert_eq!(unread(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn datasets_of_called_routines_are_found_where_they_are_listed() {
+        let listing = ProjectListing {
+            complete: true,
+            datasets: BTreeMap::from([("shop".to_owned(), None), ("tools".to_owned(), None)]),
+        };
+        let routine = r#"{"routineReference": {"projectId": "p", "datasetId": "tools", "routineId": "f"}}"#;
+        let (_, routines, _) = crate::schema::read_resources(routine);
+        let snapshot = CatalogSnapshot::new(Some("p".to_owned()), [], routines)
+            .with_listing(Arc::new(BTreeMap::from([("p".to_owned(), listing)])));
+        let text = "SELECT shop.twice(1), `p.shop`.twice(2), tools.g(3), c.f(4), shop.t, SAFE.LOG(5) FROM x";
+        assert_eq!(
+            unread_routines(text, &snapshot),
+            [("p".to_owned(), "shop".to_owned())]
+        );
     }
 }

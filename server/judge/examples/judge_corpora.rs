@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bigquill_analysis::schema::{
     Argument, CatalogSnapshot, Column, DataType, Mode, Partitioning, Routine, RoutineKind, TableKind,
-    TableReference, TableSchema,
+    TableNotes, TableReference, TableSchema,
 };
 use bigquill_judge::{
     CacheFolder, Context, Judge, JudgeOptions, ModuleSource, Refusal, RefusalKind, Verdict,
@@ -282,6 +282,7 @@ fn table(value: &Value) -> TableSchema {
         clustering: Vec::new(),
         num_rows: None,
         num_bytes: None,
+        notes: TableNotes::default(),
     }
 }
 

@@ -193,9 +193,7 @@ fn is_open(refusal: &Refusal, path: &str, statement: &Statement<'_>) -> bool {
 /// Many catalogs list tables only: where none of a dataset's routines is listed, one more proves nothing.
 fn is_open_routine(path: &[&str], partial: bool, snapshot: &CatalogSnapshot) -> bool {
     match path {
-        [.., dataset, _] => {
-            !dialect::is_namespace(dataset) && (partial || !snapshot.knows_routines_of(dataset))
-        }
+        [.., dataset, _] => !dialect::is_namespace(dataset) && (partial || !snapshot.knows_routines_of(path)),
         _ => false,
     }
 }

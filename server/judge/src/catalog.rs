@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bigquill_analysis::schema::{Argument, Partitioning, Routine, RoutineKind, TableReference};
+use bigquill_analysis::schema::{Argument, Routine, RoutineKind, TableReference};
 
 use crate::dialect::{self, number};
 use crate::messages::{
@@ -252,31 +252,10 @@ fn table_columns(binding: &TableBinding) -> Vec<SimpleColumn> {
         .iter()
         .filter_map(|c| Some(simple_column(&c.name, types::column(c)?, false)))
         .collect();
-    for (name, of) in pseudo_columns(binding) {
-        if !columns.iter().any(|c| c.name.eq_ignore_ascii_case(name)) {
-            message.extend(types::named(of).map(|of| simple_column(name, of, true)));
-        }
+    for (name, of) in binding.table.pseudo_columns(binding.wildcard) {
+        message.extend(types::named(of.sql_name()).map(|of| simple_column(name, of, true)));
     }
     message
-}
-
-/// Columns that are there without being in the schema
-/// (<https://cloud.google.com/bigquery/docs/querying-partitioned-tables>, `querying-wildcard-tables`).
-fn pseudo_columns(binding: &TableBinding) -> Vec<(&'static str, &'static str)> {
-    let mut columns = Vec::new();
-    if binding.wildcard {
-        columns.push(("_TABLE_SUFFIX", "STRING"));
-    }
-    if let Some(Partitioning {
-        column: None, kind, ..
-    }) = &binding.table.partitioning
-    {
-        columns.push(("_PARTITIONTIME", "TIMESTAMP"));
-        if kind.is_empty() || kind.eq_ignore_ascii_case("DAY") {
-            columns.push(("_PARTITIONDATE", "DATE"));
-        }
-    }
-    columns
 }
 
 /// What a routine takes and returns, where that is known.

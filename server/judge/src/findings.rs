@@ -216,7 +216,11 @@ fn is_reason(code: Code, kind: RefusalKind) -> bool {
         Code::AggregateNotAllowed => kind == R::AggregateNotAllowed,
         Code::WindowNotAllowed => kind == R::WindowNotAllowed,
         Code::NestedAggregate => kind == R::NestedAggregate,
-        Code::NotParsed | Code::TableCase | Code::MissingPartitionFilter | Code::Refused(_) => false,
+        Code::NotParsed
+        | Code::TableCase
+        | Code::MissingPartitionFilter
+        | Code::Refused(_)
+        | Code::DryRun => false,
     }
 }
 

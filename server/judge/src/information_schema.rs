@@ -3,7 +3,7 @@
 //! Columns follow <https://cloud.google.com/bigquery/docs/information-schema-intro>. Google adds columns now and
 //! then, so a column that is not here proves nothing: these tables are bound as open.
 
-use bigquill_analysis::schema::{Column, DataType, Mode, TableKind, TableReference, TableSchema};
+use bigquill_analysis::schema::{Column, DataType, Mode, TableKind, TableNotes, TableReference, TableSchema};
 
 const SCHEMA: &str = "INFORMATION_SCHEMA";
 
@@ -361,6 +361,7 @@ pub(crate) fn view(path: &[&str]) -> Option<TableSchema> {
         clustering: Vec::new(),
         num_rows: None,
         num_bytes: None,
+        notes: TableNotes::default(),
     })
 }
 

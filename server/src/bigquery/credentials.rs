@@ -1,28 +1,30 @@
 //! Who we are to BigQuery: where credentials are found, what kind they are, and tokens for them.
 //!
-//! Lacks, and says so: impersonated service accounts and external accounts.
+//! Keys and sign-ins of people are `yup-oauth2`'s. Impersonation and federation are made here, over the HTTP client that
+//! is here anyway: Google's own crate for them, `google-cloud-auth`, brings a second one, a crypto provider for the whole
+//! process and tries that know nothing of our deadlines.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use gcp_bigquery_client::yup_oauth2::Error as TokenError;
-use gcp_bigquery_client::yup_oauth2::authenticator::{
-    ApplicationDefaultCredentialsTypes, DefaultAuthenticator,
-};
-use gcp_bigquery_client::yup_oauth2::authorized_user::AuthorizedUserSecret;
-use gcp_bigquery_client::yup_oauth2::{
-    ApplicationDefaultCredentialsAuthenticator, ApplicationDefaultCredentialsFlowOpts,
-    AuthorizedUserAuthenticator, ServiceAccountAuthenticator, ServiceAccountKey,
-};
+use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::BigQueryError;
+use super::{BigQueryError, Project};
+use federated::{ExternalAccount, ExternalUser};
+use impersonation::{Impersonated, Impersonation};
+use sign_in::SignIn;
+use token::{Kept, TokenSource};
+
+mod aws;
+mod federated;
+mod http;
+mod impersonation;
+mod sign_in;
+mod subject;
+mod token;
 
 /// BigQuery, all of it: a dry run is a job, for which the read-only scope is not enough.
 const SCOPES: &[&str] = &["https://www.googleapis.com/auth/bigquery"];
-
-/// How long the metadata server may take: it is on the same machine, or not there.
-const METADATA: Duration = Duration::from_secs(5);
 
 /// A file with credentials, and why that one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,17 +42,19 @@ pub enum CredentialsKind {
     AuthorizedUser,
     /// The key of a service account.
     ServiceAccount,
+    /// A service account that somebody else may act as.
+    ImpersonatedServiceAccount,
+    /// A workload or person of another identity provider, by federation.
+    ExternalAccount,
+    /// A person of a workforce pool who signed in.
+    ExternalAccountAuthorizedUser,
 }
 
 /// Credentials that tokens can be had for.
 pub(super) struct Credentials {
-    authenticator: DefaultAuthenticator,
-    /// The project that they name.
-    pub(super) project: Option<String>,
-    /// The project whose quota is used, where the file names one.
+    source: Box<dyn TokenSource>,
+    /// The project whose quota is used, where one is named.
     pub(super) quota_project: Option<String>,
-    /// Whether they are those of a machine on Google Cloud, if it is one.
-    of_machine: bool,
 }
 
 impl CredentialsFile {
@@ -75,12 +79,26 @@ impl CredentialsFile {
         path.is_file().then_some(Self { path, origin })
     }
 
-    /// Reads the file and tells what it holds.
+    /// Reads the file and tells what it holds. Nothing is sent.
     ///
     /// # Errors
-    /// A message where it cannot be read, or is of a kind that we do not take.
-    pub fn kind(&self) -> Result<CredentialsKind, String> {
-        kind(&self.read()?)
+    /// A message where it cannot be read or used, or is of a kind that we do not take.
+    pub async fn check(&self) -> Result<CredentialsKind, String> {
+        let value = self.read()?;
+        source_of(&value).await?;
+        kind(&value)
+    }
+
+    /// The service account that is acted as, where the file names one.
+    #[must_use]
+    pub fn acts_as(&self) -> Option<String> {
+        let impersonation = Impersonation::read(&self.read().ok()?).ok()?;
+        Some(impersonation.account().to_owned())
+    }
+
+    /// A text of the file.
+    pub(super) fn member(&self, member: &str) -> Option<String> {
+        text(&self.read().ok()?, member)
     }
 
     fn read(&self) -> Result<Value, String> {
@@ -96,12 +114,31 @@ impl std::fmt::Display for CredentialsFile {
     }
 }
 
-impl std::fmt::Display for CredentialsKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl CredentialsKind {
+    const ALL: [Self; 5] = [
+        Self::AuthorizedUser,
+        Self::ServiceAccount,
+        Self::ImpersonatedServiceAccount,
+        Self::ExternalAccount,
+        Self::ExternalAccountAuthorizedUser,
+    ];
+
+    /// Google's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::AuthorizedUser => "authorized_user",
             Self::ServiceAccount => "service_account",
-        })
+            Self::ImpersonatedServiceAccount => "impersonated_service_account",
+            Self::ExternalAccount => "external_account",
+            Self::ExternalAccountAuthorizedUser => "external_account_authorized_user",
+        }
+    }
+}
+
+impl std::fmt::Display for CredentialsKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -109,110 +146,80 @@ impl Credentials {
     /// The credentials of the setting, else application default credentials: a file, or the machine's own on Google
     /// Cloud. No token is asked for yet.
     pub(super) async fn load(setting: Option<&str>) -> Result<Self, BigQueryError> {
-        match CredentialsFile::find(setting) {
-            Some(file) => Self::of_file(&file)
-                .await
-                .map_err(|why| BigQueryError::Credentials(format!("{file} cannot be used: {why}"))),
-            None => Self::of_machine().await,
-        }
-    }
-
-    async fn of_file(file: &CredentialsFile) -> Result<Self, String> {
-        let value = file.read()?;
-        let authenticator = match kind(&value)? {
-            CredentialsKind::AuthorizedUser => {
-                let secret: AuthorizedUserSecret = parse(&value)?;
-                AuthorizedUserAuthenticator::builder(secret).build().await
+        let file = CredentialsFile::find(setting);
+        let source: Box<dyn TokenSource> = match &file {
+            Some(file) => {
+                let source = async { source_of(&file.read()?).await };
+                let unusable = |why| BigQueryError::Credentials(format!("{file} cannot be used: {why}"));
+                source.await.map_err(unusable)?
             }
-            CredentialsKind::ServiceAccount => {
-                let key: ServiceAccountKey = parse(&value)?;
-                ServiceAccountAuthenticator::builder(key).build().await
-            }
-        };
-        let quota_project = text(&value, "quota_project_id");
-        Ok(Self {
-            authenticator: authenticator.map_err(|error| error.to_string())?,
-            project: text(&value, "project_id").or_else(|| quota_project.clone()),
-            quota_project,
-            of_machine: false,
-        })
-    }
-
-    async fn of_machine() -> Result<Self, BigQueryError> {
-        let options = ApplicationDefaultCredentialsFlowOpts::default();
-        let authenticator = match ApplicationDefaultCredentialsAuthenticator::builder(options).await {
-            ApplicationDefaultCredentialsTypes::InstanceMetadata(builder) => builder.build().await,
-            ApplicationDefaultCredentialsTypes::ServiceAccount(builder) => builder.build().await,
+            None => Box::new(SignIn::of_machine().await?),
         };
         Ok(Self {
-            authenticator: authenticator.map_err(|error| BigQueryError::Credentials(error.to_string()))?,
-            project: std::env::var("GOOGLE_CLOUD_PROJECT")
-                .ok()
-                .filter(|project| !project.is_empty()),
-            quota_project: None,
-            of_machine: true,
+            source,
+            quota_project: Project::of_quota(file.as_ref()).map(|project| project.id),
         })
     }
 
     /// A token that is good now; with `new` one that was not handed out before.
     pub(super) async fn token(&self, new: bool) -> Result<String, BigQueryError> {
-        let asked = async {
-            if new {
-                self.authenticator.force_refreshed_token(SCOPES).await
-            } else {
-                self.authenticator.token(SCOPES).await
-            }
-        };
-        let token = if self.of_machine {
-            // Outside of Google Cloud the name of the metadata server may take long to be found nowhere.
-            match tokio::time::timeout(METADATA, asked).await {
-                Ok(Ok(token)) => token,
-                Ok(Err(_)) | Err(_) => {
-                    let what =
-                        "there are no application default credentials, and no metadata server gives a token";
-                    return Err(BigQueryError::Credentials(what.to_owned()));
-                }
-            }
-        } else {
-            asked.await.map_err(no_token)?
-        };
-        let none = || BigQueryError::Credentials("no token can be had: the answer has none".to_owned());
-        token.token().map(str::to_owned).ok_or_else(none)
+        Ok(self.source.token(SCOPES, new).await?.text)
     }
 }
 
-fn no_token(error: TokenError) -> BigQueryError {
-    match error {
-        TokenError::HttpError(_) | TokenError::HttpClientError(_) | TokenError::LowLevelError(_) => {
-            BigQueryError::Unavailable(format!("Google's sign-in cannot be reached: {error}"))
-        }
-        other => BigQueryError::Credentials(format!("no token can be had: {other}")),
-    }
+/// Who gives tokens for this credentials file.
+fn source_of(value: &Value) -> BoxFuture<'_, Result<Box<dyn TokenSource>, String>> {
+    Box::pin(async move {
+        Ok::<Box<dyn TokenSource>, _>(match kind(value)? {
+            CredentialsKind::AuthorizedUser => Box::new(SignIn::of_person(value).await?),
+            CredentialsKind::ServiceAccount => Box::new(SignIn::of_key(value).await?),
+            CredentialsKind::ImpersonatedServiceAccount => {
+                let inner = value
+                    .get("source_credentials")
+                    .ok_or("it lacks `source_credentials`")?;
+                let of_inner = |why| format!("in its `source_credentials`: {why}");
+                if kind(inner).map_err(of_inner)? == CredentialsKind::ImpersonatedServiceAccount {
+                    return Err(
+                        "its `source_credentials` are impersonated, too; name the accounts in between in \
+                                `delegates`"
+                            .to_owned(),
+                    );
+                }
+                let source = source_of(inner).await.map_err(of_inner)?;
+                let impersonation = Impersonation::read(value)?;
+                Box::new(Kept::new(Impersonated {
+                    source,
+                    impersonation,
+                }))
+            }
+            CredentialsKind::ExternalAccount => Box::new(Kept::new(ExternalAccount::read(value)?)),
+            CredentialsKind::ExternalAccountAuthorizedUser => Box::new(Kept::new(ExternalUser::read(value)?)),
+        })
+    })
 }
 
 fn kind(value: &Value) -> Result<CredentialsKind, String> {
-    match value.get("type").and_then(Value::as_str) {
-        Some("authorized_user") => Ok(CredentialsKind::AuthorizedUser),
-        Some("service_account") => Ok(CredentialsKind::ServiceAccount),
-        Some(other) => Err(format!("credentials of the kind {other} are not supported")),
-        None => Err("it names no `type` of credentials".to_owned()),
-    }
+    let Some(named) = value.get("type").and_then(Value::as_str) else {
+        return Err("it names no `type` of credentials".to_owned());
+    };
+    let found = CredentialsKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == named);
+    found.ok_or_else(|| format!("credentials of the kind {named} are not supported"))
 }
 
-/// serde would name the members' values, and these are secrets.
-fn parse<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, String> {
-    serde_json::from_value(value.clone()).map_err(|error| {
-        let error = error.to_string();
-        let missing = error.starts_with("missing field").then_some(error);
-        missing.unwrap_or_else(|| "it is damaged".to_owned())
-    })
+fn required(value: &Value, member: &str) -> Result<String, String> {
+    text(value, member)
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| format!("it lacks `{member}`"))
 }
 
 fn text(value: &Value, member: &str) -> Option<String> {
     Some(value.get(member)?.as_str()?.to_owned())
 }
 
-fn gcloud_folder() -> Option<PathBuf> {
+/// gcloud's folder of settings and credentials.
+pub(super) fn gcloud_folder() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("CLOUDSDK_CONFIG").filter(|folder| !folder.is_empty()) {
         return Some(folder.into());
     }

@@ -11,6 +11,14 @@ pub enum BigQueryError {
         "{0}; run `gcloud auth application-default login`, or set `credentials` to the key file of a service account"
     )]
     Credentials(String),
+    /// Somebody else's token is not taken, or the account may not act as another one.
+    #[error("{what}; {remedy}")]
+    SignIn {
+        /// What happened.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// BigQuery does not take the credentials (401).
     #[error(
         "BigQuery does not take the credentials (401): {0}; run `gcloud auth application-default login`, or set \

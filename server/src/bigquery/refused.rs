@@ -37,6 +37,9 @@ impl Failure {
     }
 }
 
+/// The reason of a refusal by an emulator that lacks a method.
+pub(super) const UNSUPPORTED: &str = "unsupported";
+
 /// What an answer with this status says.
 pub(super) fn failure(host: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let Some(detail) = Detail::read(body) else {
@@ -59,6 +62,11 @@ pub(super) fn failure(host: &str, status: StatusCode, headers: &HeaderMap, body:
         403 if reason == "quotaExceeded" => Failure::last(BigQueryError::Quota(message)),
         403 => Failure::last(BigQueryError::Forbidden(message)),
         404 => Failure::last(BigQueryError::NotFound(message)),
+        // The emulator's word for a method that it does not have.
+        500 if message.starts_with("unsupported bigquery.") => Failure::last(BigQueryError::Refused {
+            reason: UNSUPPORTED.to_owned(),
+            message,
+        }),
         500 | 502 | 503 | 504 => Failure {
             error: BigQueryError::Unavailable(format!("BigQuery fails ({}): {message}", status.as_u16())),
             retry: after(headers),

@@ -1,7 +1,8 @@
 //! Schemas from BigQuery itself.
 //!
-//! What is read stays as it was read: a fresher catalog is another [`BigQueryCatalog`]. Lacks routines.
+//! What is read stays as it was read: a fresher catalog is another [`BigQueryCatalog`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use super::routines::routines;
 use super::shards::{Member, families};
 use super::{Catalog, CatalogError, DatasetReference};
 use crate::bigquery::{BigQuery, BigQueryError};
@@ -29,6 +31,10 @@ pub struct BigQueryCatalog {
 pub struct Fetched {
     /// `tables.get` resources, by project, dataset and name; a date-sharded family is one.
     pub resources: Vec<Value>,
+    /// `routines.get` resources, by project, dataset and name.
+    pub routines: Vec<Value>,
+    /// The datasets whose routines were all listed.
+    pub with_routines: Vec<DatasetReference>,
     /// What was left out, and why.
     pub problems: Vec<String>,
     /// The datasets that were read.
@@ -103,7 +109,44 @@ impl BigQueryCatalog {
             }
         }
         drop(tables);
+        self.fetch_routines(&mut fetched).await?;
         Ok(fetched)
+    }
+
+    async fn fetch_routines(&self, fetched: &mut Fetched) -> Result<(), CatalogError> {
+        let datasets = fetched.datasets.clone();
+        let mut all = stream::iter(datasets)
+            .map(
+                |dataset| async move { (routines(&self.bigquery, &dataset, &HashMap::new()).await, dataset) },
+            )
+            // Each of them asks for several at a time.
+            .buffered(2);
+        while let Some((found, dataset)) = all.next().await {
+            match found {
+                Ok(Some(found)) => {
+                    fetched.problems.extend(found.problems);
+                    fetched
+                        .problems
+                        .extend(cut(found.complete, "routines", &dataset.to_string()));
+                    fetched
+                        .routines
+                        .extend(found.found.into_iter().filter_map(|(_, resource)| resource));
+                    if found.complete {
+                        fetched.with_routines.push(dataset);
+                    }
+                }
+                // Gone since its tables were read.
+                Ok(None) | Err(BigQueryError::NotFound(_)) => {}
+                Err(error @ (BigQueryError::Forbidden(_) | BigQueryError::Refused { .. })) => {
+                    fetched
+                        .problems
+                        .push(format!("the routines of {dataset} are left out: {error}"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        drop(all);
+        Ok(())
     }
 
     async fn all_datasets(&self, problems: &mut Vec<String>) -> Result<Vec<DatasetReference>, CatalogError> {
@@ -158,7 +201,11 @@ impl BigQueryCatalog {
             .resources
             .iter()
             .flat_map(|resource| read_resources(&resource.to_string()).0);
-        let mut snapshot = CatalogSnapshot::new(self.bigquery.project().map(str::to_owned), tables, []);
+        let routines = fetched
+            .routines
+            .iter()
+            .flat_map(|resource| read_resources(&resource.to_string()).1);
+        let mut snapshot = CatalogSnapshot::new(self.bigquery.project().map(str::to_owned), tables, routines);
         snapshot.read_at = Some(std::time::SystemTime::now());
         Ok(Arc::new(snapshot))
     }

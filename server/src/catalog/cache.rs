@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{DatasetReference, Member};
 
 /// The form of the file; another one is made anew.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// How long another bigquill that writes is waited for.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -31,6 +31,11 @@ const SCHEMA: &str = "
         PRIMARY KEY (project, dataset, name)
     ) WITHOUT ROWID;
     CREATE TABLE resources (
+        project TEXT NOT NULL, dataset TEXT NOT NULL, name TEXT NOT NULL,
+        modified TEXT NOT NULL, read_at INTEGER NOT NULL, resource TEXT NOT NULL,
+        PRIMARY KEY (project, dataset, name)
+    );
+    CREATE TABLE routines (
         project TEXT NOT NULL, dataset TEXT NOT NULL, name TEXT NOT NULL,
         modified TEXT NOT NULL, read_at INTEGER NOT NULL, resource TEXT NOT NULL,
         PRIMARY KEY (project, dataset, name)
@@ -81,6 +86,8 @@ pub struct DatasetSummary {
     pub names: usize,
     /// Tables whose schemas are known.
     pub schemas: usize,
+    /// Routines that are known.
+    pub routines: usize,
     /// When the oldest of these was read.
     pub oldest: Option<SystemTime>,
     /// When the newest of these was read.
@@ -272,7 +279,7 @@ impl CatalogCache {
                 .query_map([project], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             for gone in known.iter().filter(|dataset| !datasets.contains(dataset)) {
-                for table in ["datasets", "names", "resources"] {
+                for table in ["datasets", "names", "resources", "routines"] {
                     let sql = format!("DELETE FROM {table} WHERE project = ?1 AND dataset = ?2");
                     change.execute(&sql, params![project, gone])?;
                 }
@@ -365,7 +372,8 @@ impl CatalogCache {
             let mut rows = connection.prepare(
                 "SELECT d.project, d.dataset,
                    (SELECT count(*) FROM names n WHERE n.project = d.project AND n.dataset = d.dataset),
-                   count(r.name), min(r.read_at), max(r.read_at)
+                   count(r.name), min(r.read_at), max(r.read_at),
+                   (SELECT count(*) FROM routines f WHERE f.project = d.project AND f.dataset = d.dataset)
                  FROM datasets d LEFT JOIN resources r ON r.project = d.project AND r.dataset = d.dataset
                  GROUP BY d.project, d.dataset ORDER BY d.project, d.dataset",
             )?;
@@ -380,6 +388,7 @@ impl CatalogCache {
                     schemas: number(row.get(3)?),
                     oldest: row.get::<_, Option<i64>>(4)?.map(time),
                     newest: row.get::<_, Option<i64>>(5)?.map(time),
+                    routines: number(row.get(6)?),
                 })
             })?;
             Ok(found.collect::<Result<Vec<_>, _>>()?)
@@ -490,7 +499,7 @@ fn connect(path: &Path) -> Result<Connection, CacheFault> {
         connection.execute_batch("COMMIT")?;
         return Ok(connection);
     }
-    for table in ["projects", "datasets", "names", "resources"] {
+    for table in ["projects", "datasets", "names", "resources", "routines"] {
         connection.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
     }
     connection.execute_batch(SCHEMA)?;
@@ -527,5 +536,6 @@ fn time(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
+mod routines;
 #[cfg(test)]
 mod tests;

@@ -95,6 +95,8 @@ pub struct LiveCatalog {
 enum Command {
     /// Read these schemas.
     Need(Vec<TableReference>, oneshot::Sender<()>),
+    /// Somebody uses these datasets: read their routines, too.
+    Use(Vec<DatasetReference>),
     /// Ask BigQuery what changed.
     Refresh(oneshot::Sender<()>),
 }
@@ -162,6 +164,12 @@ impl LiveCatalog {
     pub fn need(&self, tables: Vec<TableReference>) -> impl Future<Output = ()> + use<> {
         let (done, answer) = oneshot::channel();
         self.ask(Command::Need(tables, done), answer)
+    }
+
+    /// Has the routines of these datasets read; [`state`](Self::state) has them then.
+    pub fn need_routines(&self, datasets: Vec<DatasetReference>) {
+        // A worker that is gone reads nothing any more.
+        let _ = self.commands.send(Command::Use(datasets));
     }
 
     /// Has BigQuery asked what changed; the future ends when it has answered, or does not.

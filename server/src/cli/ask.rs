@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::catalog::{CatalogDirectory, FileCatalog};
-use crate::pipeline::{self, Answer, Options, Request};
+use crate::pipeline::{self, Answer, DryRunStep, Options, Request};
 
 use super::generator;
 use super::output::{Output, message};
@@ -26,7 +26,7 @@ use super::{Common, Outcome, TextOrJson, json, judge, runtime};
     bigquill ask \"how many orders were returned?\" --catalog tables.json\n  \
     bigquill ask --jsonl questions.jsonl --catalogs catalogs/ > answers.jsonl\n\n\
     A line of --jsonl is {\"id\", \"question\", \"evidence\"?, \"catalog\"?}; `catalog` names DIR/NAME.json or .json.gz.\n\
-    A line out is {\"id\", \"sql\", \"proved\", \"proved_by\", \"diagnostics\", \"prompt_tokens\", \"tokens\", \"ms\"}, or {\"id\", \"error\"}.\n\
+    A line out is {\"id\", \"sql\", \"proved\", \"proved_by\", \"bytes_processed\"?, \"over_limit\"?, \"diagnostics\", \"prompt_tokens\", \"tokens\", \"ms\"}, or {\"id\", \"error\"}.\n\
     Exit codes: 0 all proved, 1 something is not proved, 2 usage or input and output.")]
 pub(super) struct AskArgs {
     /// The question
@@ -72,6 +72,7 @@ pub(super) fn run(args: &AskArgs, common: &Common, out: &mut Output) -> anyhow::
             files: files.current(),
             catalogs,
             judge: judge::fetched(&settings),
+            dry_run: runtime.block_on(DryRunStep::connect(&settings)),
             generator: generator::open(&settings)?,
             options,
             details: args.details,
@@ -89,6 +90,7 @@ pub(super) fn run(args: &AskArgs, common: &Common, out: &mut Output) -> anyhow::
         evidence: args.evidence.clone(),
         snapshot: files.current(),
         judge: judge::fetched(&settings),
+        dry_run: runtime.block_on(DryRunStep::connect(&settings)),
         options,
     };
     let answer = answer(&request, generator.as_ref(), &runtime)?;
@@ -146,9 +148,10 @@ pub(super) fn shown(answer: &Answer) -> String {
 
 /// One line on what the check says and what the answer took.
 pub(super) fn verdict(answer: &Answer) -> String {
-    let verdict = match answer.reason() {
-        None => answer.proof().to_owned(),
-        Some(reason) => format!("{}{reason}", pipeline::NOT_PROVED),
+    let verdict = match (answer.reason(), &answer.over_limit) {
+        (Some(reason), _) => format!("{}{reason}", pipeline::NOT_PROVED),
+        (None, Some(over_limit)) => format!("{}; {over_limit}", answer.proof()),
+        (None, None) => answer.proof().to_owned(),
     };
     let repairs: String = answer
         .repairs
@@ -177,6 +180,7 @@ struct Batch {
     files: Arc<CatalogSnapshot>,
     catalogs: Option<CatalogDirectory>,
     judge: Option<Judge>,
+    dry_run: Option<DryRunStep>,
     generator: Arc<dyn Generator>,
     options: Options,
     details: bool,
@@ -222,6 +226,8 @@ impl Batch {
             evidence: line.evidence.filter(|e| !e.trim().is_empty()),
             snapshot: self.snapshot(line.catalog.as_deref())?,
             judge: self.judge.clone(),
+            // Tables of another catalog are not those of the connection.
+            dry_run: self.dry_run.clone().filter(|_| line.catalog.is_none()),
             options: self.options,
         };
         answer(&request, self.generator.as_ref(), runtime)

@@ -9,7 +9,7 @@ use clap::Args;
 use similar::TextDiff;
 
 use crate::catalog::FileCatalog;
-use crate::pipeline::{self, Answer, Options, Request};
+use crate::pipeline::{self, Answer, DryRunStep, Options, Request};
 
 use super::output::{Output, message};
 use super::{Common, Outcome, ask, generator, judge, runtime};
@@ -55,6 +55,7 @@ fn file(path: &Path, args: &CompleteArgs, common: &Common, out: &mut Output) -> 
     let googlesql = judge::fetched(&settings);
     let generator = generator::open(&settings)?;
     let runtime = runtime()?;
+    let dry_run = runtime.block_on(DryRunStep::connect(&settings));
     let mut edits = Vec::new();
     let mut outcome = Outcome::Clean;
     for question in &open {
@@ -63,6 +64,7 @@ fn file(path: &Path, args: &CompleteArgs, common: &Common, out: &mut Output) -> 
             evidence: None,
             snapshot: catalog.current(),
             judge: googlesql.clone(),
+            dry_run: dry_run.clone(),
             options: Options::from_settings(&settings),
         };
         let answer = ask::answer(&request, generator.as_ref(), &runtime)?;

@@ -64,6 +64,7 @@ pub(super) fn run(args: &DemoArgs, common: &Common, out: &mut Output) -> anyhow:
             evidence: None,
             snapshot: std::sync::Arc::clone(&snapshot),
             judge: googlesql.clone(),
+            dry_run: None,
             options: Options::from_settings(&settings),
         };
         let answer = ask::answer(&request, generator.as_ref(), &runtime)?;

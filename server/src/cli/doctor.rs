@@ -184,13 +184,21 @@ fn settings(loaded: &Loaded) -> Vec<Item> {
 }
 
 fn catalog(settings: &Settings) -> Vec<Item> {
-    if settings.catalog.is_empty() {
-        return vec![Item::lack(
+    match (settings.catalog.is_empty(), settings.is_live()) {
+        (false, _) => files(settings),
+        (true, true) => vec![Item::fine(
+            "BigQuery itself, in the editor (`live_catalog`); commands such as `check` and `ask` read catalog files \
+             (`catalog`), which `bigquill catalog sync --out catalog.json` writes",
+        )],
+        (true, false) => vec![Item::lack(
             "no catalog: names in SQL cannot be checked, and questions cannot be answered",
-            "write one with `bigquill catalog sync --out catalog.json`, or with `bq show --format=json DATASET.TABLE` of \
-             each table, and set `catalog` to it",
-        )];
+            "set `live_catalog = \"on\"` for BigQuery's own tables in the editor; or write a file with `bigquill catalog \
+             sync --out catalog.json`, or with `bq show --format=json DATASET.TABLE` of each table, and set `catalog` to it",
+        )],
     }
+}
+
+fn files(settings: &Settings) -> Vec<Item> {
     let catalog = FileCatalog::open(&settings.catalog, settings.project.clone());
     let snapshot = catalog.current();
     let mut items: Vec<Item> = catalog

@@ -30,13 +30,19 @@ pub(super) fn place(text: &str, index: &LineIndex, offset: usize) -> Value {
     json!({"line": position.line, "character": position.character})
 }
 
-/// An answer: `sql`, `proved`, `proved_by`, `diagnostics`, `prompt_tokens`, `tokens`, `ms`; with `details` all that is known.
+/// An answer: `sql`, `proved`, `proved_by`, `bytes_processed` where BigQuery planned it, `over_limit` where that is too much, `diagnostics`, `prompt_tokens`, `tokens`, `ms`; with `details` all that is known.
 pub(super) fn answer(answer: &Answer, details: bool) -> Map<String, Value> {
     let mut map = Map::new();
     let mut set = |key: &str, value: Value| map.insert(key.to_owned(), value);
     set("sql", answer.sql.clone().into());
     set("proved", answer.proved.into());
     set("proved_by", answer.proved_by.map(|p| p.as_str()).into());
+    if let Some(bytes) = answer.bytes_processed {
+        set("bytes_processed", bytes.into());
+    }
+    if let Some(over_limit) = &answer.over_limit {
+        set("over_limit", over_limit.clone().into());
+    }
     set("diagnostics", findings(answer));
     set("prompt_tokens", answer.prompt_tokens.into());
     set("tokens", answer.tokens.into());

@@ -10,7 +10,7 @@ use super::execute_command::{DRY_RUN, RUN};
 use super::run::RunArguments;
 use crate::bigquery::unit::{Unit, units};
 use crate::bigquery::{DryRun, Estimate, cost};
-use crate::run::too_much;
+use crate::run::CostLimit;
 use crate::session::{DocumentSnapshot, Session, has_template};
 
 /// The lenses of a document.
@@ -66,7 +66,7 @@ fn run(snapshot: &DocumentSnapshot, unit: &Unit, estimate: Option<&Estimate>) ->
     };
     let title = match estimate.map(|estimate| estimate.bytes_processed) {
         None => "Run".to_owned(),
-        Some(bytes) if too_much(bytes, &snapshot.settings).is_some() => {
+        Some(bytes) if CostLimit::of(&snapshot.settings).check(bytes).is_err() => {
             let limit = &snapshot.settings.maximum_bytes_billed;
             format!("Run · {}, over the limit of {limit}", cost::size(bytes))
         }

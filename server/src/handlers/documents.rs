@@ -44,7 +44,7 @@ pub fn did_change(session: &Arc<Session>, params: DidChangeTextDocumentParams) {
 
 /// Looks at catalog files, and has BigQuery plan the document's statements where that is wanted.
 pub async fn did_save(session: &Arc<Session>, params: &DidSaveTextDocumentParams) {
-    if session.settings().dry_runs_on_save() {
+    if session.settings().dry_runs() {
         session.dry_run(&params.text_document.uri, WantedBy::Save);
     }
     session.refresh_catalog().await;

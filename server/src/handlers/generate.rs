@@ -133,6 +133,7 @@ async fn run(
         evidence: None,
         snapshot: Arc::clone(&snapshot.catalog),
         judge: snapshot.judge.clone(),
+        dry_run: session.dry_run_step(&snapshot.settings).await,
         options: pipeline::Options::from_settings(&snapshot.settings),
     };
     match complete(&request, generator.as_ref(), wish.progress).await {
@@ -278,17 +279,15 @@ async fn stands(session: &Session, edited: &Document, anchor: &Anchor) -> bool {
 }
 
 async fn done(session: &Session, answer: &Answer) -> &'static str {
-    tell_unproved(session, answer).await;
-    answer.proof()
-}
-
-async fn tell_unproved(session: &Session, answer: &Answer) {
-    if let Some(why) = answer.reason() {
-        session
-            .editor
-            .show(MessageType::WARNING, &format!("This SQL is not proved: {why}"))
-            .await;
+    let warning = match (answer.reason(), &answer.over_limit) {
+        (Some(why), _) => Some(format!("This SQL is not proved: {why}")),
+        (None, Some(why)) => Some(format!("Before you run this SQL: {why}")),
+        (None, None) => None,
+    };
+    if let Some(warning) = warning {
+        session.editor.show(MessageType::WARNING, &warning).await;
     }
+    answer.proof()
 }
 
 /// A question as it can be found again in another version of its document.

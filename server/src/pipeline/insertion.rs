@@ -13,16 +13,16 @@ pub const NOT_PROVED: &str = "not proved: ";
 impl Answer {
     /// The answer as text for a file, with `;`, every line after `indent`; none where it may not be inserted.
     ///
-    /// An answer that is not proved carries a comment that says so and why. It stands behind the first word: there it
+    /// An answer that is not proved, or reads too much, carries a comment that says so and why. It stands behind the first word: there it
     /// belongs to the statement, so that a new answer replaces it, and no part of the question's comment.
     #[must_use]
     pub fn text(&self, indent: &str) -> Option<String> {
         if self.refused {
             return None;
         }
-        let sql = match self.reason() {
+        let sql = match self.remark() {
             None => self.sql.clone(),
-            Some(reason) => marked(&self.sql, &reason),
+            Some(remark) => marked(&self.sql, &remark),
         };
         // In a string over several lines an indent would be part of the string.
         let keeps_lines = sql.contains("'''") || sql.contains("\"\"\"");
@@ -38,6 +38,15 @@ impl Answer {
             })
             .collect();
         Some(format!("{};", lines.join("\n")))
+    }
+
+    /// What a person must know of the answer: why it is not proved, or that it reads too much.
+    #[must_use]
+    pub fn remark(&self) -> Option<String> {
+        match self.reason() {
+            Some(reason) => Some(format!("{NOT_PROVED}{reason}")),
+            None => self.over_limit.clone(),
+        }
     }
 
     /// Why the answer is not proved, in one line; none where it is.
@@ -95,8 +104,8 @@ pub fn edits(text: &str, question: &Question, answer: &Answer) -> Option<Vec<(Ra
     Some(edits)
 }
 
-fn marked(sql: &str, reason: &str) -> String {
-    let comment = format!("/* {NOT_PROVED}{} */", reason.replace("*/", "* /"));
+fn marked(sql: &str, remark: &str) -> String {
+    let comment = format!("/* {} */", remark.replace("*/", "* /"));
     let end = sql
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .unwrap_or(sql.len())

@@ -74,6 +74,7 @@ fn request(question: &str) -> Request {
         evidence: None,
         snapshot: Arc::new(CatalogSnapshot::new(None, tables, routines)),
         judge: None,
+        dry_run: None,
         options: Options::from_settings(&Settings::default()),
     }
 }
@@ -287,6 +288,8 @@ mod insertion {
             sql: sql.to_owned(),
             proved,
             proved_by: proved.then_some(ProvedBy::Resolver),
+            bytes_processed: None,
+            over_limit: None,
             refused: false,
             diagnostics: Vec::new(),
             reasons: Vec::new(),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::Session;
 use crate::bigquery::{BigQuery, BigQueryError, ConnectOptions};
+use crate::pipeline::DryRunStep;
 use crate::settings::Settings;
 
 /// The place of the connection.
@@ -46,5 +48,21 @@ impl ConnectionSlot {
         let bigquery = Arc::new(BigQuery::connect_with(settings, &self.options).await?);
         *connected = Some((key, Arc::clone(&bigquery)));
         Ok(bigquery)
+    }
+}
+
+impl Session {
+    /// The last step of every answer, where the settings want it and a connection can be had.
+    pub async fn dry_run_step(&self, settings: &Settings) -> Option<DryRunStep> {
+        if !settings.dry_runs() {
+            return None;
+        }
+        match self.connection.get(settings).await {
+            Ok(bigquery) => Some(DryRunStep::new(bigquery, settings)),
+            Err(error) => {
+                tracing::warn!(%error, "answers are not planned by BigQuery");
+                None
+            }
+        }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bigquill_analysis::linking::unread_for;
-use bigquill_analysis::unread::unread_tables;
+use bigquill_analysis::unread::{unread_routines, unread_tables};
 use serde_json::{Value, json};
 use tower_lsp::lsp_types::MessageType;
 
 use super::{DocumentSnapshot, Session};
-use crate::catalog::{Contact, LiveCatalog, LiveKey, LiveOptions, LiveState};
+use crate::catalog::{Contact, DatasetReference, LiveCatalog, LiveKey, LiveOptions, LiveState};
 use crate::document::Document;
 use crate::settings::Settings;
 
@@ -150,8 +150,18 @@ impl Session {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let live = self.live.get()?;
         let (document, catalog) = (Arc::clone(&snapshot.document), Arc::clone(&snapshot.catalog));
-        let found = tokio::task::spawn_blocking(move || unread_tables(&document.text, &catalog));
-        let unread = found.await.unwrap_or_default();
+        let found = tokio::task::spawn_blocking(move || {
+            let datasets = unread_routines(&document.text, &catalog).into_iter();
+            let datasets = datasets.map(|(project, dataset)| DatasetReference { project, dataset });
+            (
+                unread_tables(&document.text, &catalog),
+                datasets.collect::<Vec<_>>(),
+            )
+        });
+        let (unread, datasets) = found.await.unwrap_or_default();
+        if !datasets.is_empty() {
+            live.need_routines(datasets);
+        }
         (!unread.is_empty()).then(|| live.need(unread))
     }
 

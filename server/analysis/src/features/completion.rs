@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::Place;
 use crate::functions::{self, FunctionKind};
-use crate::resolve::{Captured, Source};
+use crate::resolve::{Captured, Relation, Source};
 use crate::schema::{CatalogSnapshot, quote_name};
 use crate::syntax::lexer::{Token, TokenKind, unquote};
 use crate::types::{Field, Type};
@@ -441,6 +441,7 @@ fn values(text: &str, cursor: &Cursor<'_>, place: &Place, snapshot: &CatalogSnap
         } else {
             format!("`{name}`")
         };
+        item.detail = routine.signature("");
         item.documentation = routine.description.clone();
         items.push(item);
     }
@@ -472,6 +473,7 @@ fn columns(cursor: &Cursor<'_>, captured: &Captured, snapshot: &CatalogSnapshot)
             }
             items.push(item);
         }
+        items.extend(pseudo_columns(cursor, relation, &of, snapshot));
         if let Some(alias) = &relation.alias {
             let mut item = cursor.item(alias, CompletionKind::Alias, 1);
             item.documentation = of;
@@ -482,6 +484,26 @@ fn columns(cursor: &Cursor<'_>, captured: &Captured, snapshot: &CatalogSnapshot)
         items.push(field_item(cursor, field, CompletionKind::Alias, "", 0));
     }
     items
+}
+
+/// Columns that a table has beside those of its schema.
+fn pseudo_columns(
+    cursor: &Cursor<'_>,
+    relation: &Relation,
+    of: &str,
+    snapshot: &CatalogSnapshot,
+) -> Vec<CompletionItem> {
+    let Source::Table { reference, wildcard } = &relation.source else {
+        return Vec::new();
+    };
+    let columns = snapshot
+        .table(reference)
+        .map(|table| table.pseudo_columns(*wildcard));
+    let item = |(name, data_type)| {
+        let field = Field::new(name, Type::Scalar(data_type));
+        field_item(cursor, &field, CompletionKind::Column, of, 3)
+    };
+    columns.unwrap_or_default().into_iter().map(item).collect()
 }
 
 fn keywords(cursor: &Cursor<'_>, words: &[&str]) -> Vec<CompletionItem> {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Place;
 use crate::functions;
 use crate::resolve::Meaning;
-use crate::schema::{CatalogSnapshot, TableMatch, TableReference, TableSchema};
+use crate::schema::{CatalogSnapshot, RoutineKind, TableMatch, TableReference, TableSchema};
 use crate::syntax::lexer::{Token, unquote};
 use crate::types::Field;
 
@@ -132,7 +132,17 @@ fn function_card(text: &str, place: &Place, token: &Token, snapshot: &CatalogSna
     }
     let dotted: Vec<&str> = name.split('.').collect();
     let routine = snapshot.routine(&dotted)?;
-    let mut markdown = format!("`{}` (routine)", escape(&routine.reference.to_string()));
+    let kind = match routine.kind {
+        RoutineKind::Scalar => "function",
+        RoutineKind::Aggregate => "aggregate function",
+        RoutineKind::Table => "table function",
+        RoutineKind::Procedure => "procedure",
+    };
+    // In a code block nothing of it is markup, but for the end of the block.
+    let signature = routine
+        .signature(&snapshot.display_name(&routine.reference))
+        .replace('`', "");
+    let mut markdown = format!("```sql\n{signature}\n```\n{kind} (routine)");
     if !routine.description.is_empty() {
         let _ = write!(markdown, "\n\n{}", escape(&routine.description));
     }
@@ -145,6 +155,12 @@ fn function_card(text: &str, place: &Place, token: &Token, snapshot: &CatalogSna
 
 fn table_card(snapshot: &CatalogSnapshot, table: &TableSchema) -> String {
     let mut card = format!("**{}**", escape(&snapshot.display_name(&table.reference)));
+    if let Some(kind) = table.kind.words() {
+        let _ = write!(card, " · {kind}");
+        if let Some(base) = &table.notes.base {
+            let _ = write!(card, " of `{}`", escape(&snapshot.display_name(base)));
+        }
+    }
     if let Some(rows) = table.num_rows {
         let _ = write!(card, " · {rows} rows");
     }
@@ -166,13 +182,34 @@ fn table_card(snapshot: &CatalogSnapshot, table: &TableSchema) -> String {
             card.push_str(", a filter on it is required");
         }
     }
+    if !table.clustering.is_empty() {
+        let columns: Vec<String> = table
+            .clustering
+            .iter()
+            .map(|c| format!("`{}`", escape(c)))
+            .collect();
+        let _ = write!(card, "\n\nClustered by {}", columns.join(", "));
+    }
+    for key in &table.foreign_keys {
+        let pair = |(own, other): &(String, String)| format!("`{}` → `{}`", escape(own), escape(other));
+        let pairs: Vec<String> = key.columns.iter().map(pair).collect();
+        let other = escape(&snapshot.display_name(&key.table));
+        let _ = write!(card, "\n\nRefers to `{other}`: {}", pairs.join(", "));
+    }
+    if !table.notes.labels.is_empty() {
+        let label = |(key, value): &(String, String)| format!("`{}: {}`", escape(key), escape(value));
+        let labels: Vec<String> = table.notes.labels.iter().map(label).collect();
+        let _ = write!(card, "\n\nLabels {}", labels.join(", "));
+    }
     card.push_str("\n\n| column | type | |\n|---|---|---|");
     for column in table.columns.iter().take(COLUMNS) {
         let short: String = column.description.chars().take(80).collect();
-        let key = if table.primary_key.contains(&column.name) {
-            " (key)"
-        } else {
-            ""
+        let tagged = policy_tags(table, &column.name).next().is_some();
+        let key = match (table.primary_key.contains(&column.name), tagged) {
+            (true, true) => " (key, policy tag)",
+            (true, false) => " (key)",
+            (false, true) => " (policy tag)",
+            (false, false) => "",
         };
         let _ = write!(
             card,
@@ -196,7 +233,32 @@ fn column_card(snapshot: &CatalogSnapshot, field: &Field, table: Option<&TableRe
     if !field.description.is_empty() {
         let _ = write!(card, "\n\n{}", escape(&field.description));
     }
+    let table = table.and_then(|table| snapshot.table(table));
+    for tag in table
+        .into_iter()
+        .flat_map(|table| policy_tags(table, &field.name))
+    {
+        let _ = write!(
+            card,
+            "\n\nPolicy tag `{}`: reading it needs Fine-Grained Reader on the tag",
+            escape(tag)
+        );
+    }
     card
+}
+
+/// The policy tags of a column and of what is in it.
+fn policy_tags<'a>(table: &'a TableSchema, column: &str) -> impl Iterator<Item = &'a str> {
+    let within = move |path: &str| {
+        let top = path.split('.').next().unwrap_or(path);
+        top.eq_ignore_ascii_case(column)
+    };
+    let tags = table.notes.policy_tags.iter();
+    let of_column: Vec<&'a str> = tags
+        .filter(|(path, _)| within(path))
+        .flat_map(|(_, tags)| tags.iter().map(String::as_str))
+        .collect();
+    of_column.into_iter()
 }
 
 /// Text as Markdown shows it, in one line. Text of a catalog is data: it must not become markup.
@@ -225,4 +287,98 @@ fn size(bytes: u64) -> String {
         amount /= 1024.0;
     }
     format!("{amount:.0} PiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::read_resources;
+
+    /// As `bq show` prints a clone, a snapshot of it, and routines.
+    const CATALOG: &str = r#"[
+        {"tableReference": {"projectId": "p", "datasetId": "shop", "tableId": "people"}, "type": "TABLE",
+         "labels": {"team": "sales", "cost|center": "7"}, "clustering": {"fields": ["city"]},
+         "cloneDefinition": {"baseTableReference": {"projectId": "p", "datasetId": "shop", "tableId": "persons"}},
+         "tableConstraints": {"primaryKey": {"columns": ["id"]}, "foreignKeys": [
+           {"referencedTable": {"projectId": "p", "datasetId": "shop", "tableId": "cities"},
+            "columnReferences": [{"referencingColumn": "city", "referencedColumn": "id"}]}]},
+         "schema": {"fields": [
+           {"name": "id", "type": "INTEGER"},
+           {"name": "city", "type": "STRING"},
+           {"name": "address", "type": "RECORD", "fields": [
+             {"name": "street", "type": "STRING", "policyTags": {"names": ["projects/p/taxonomies/1/policyTags/2"]}}]},
+           {"name": "kind", "type": "NEWTYPE", "policyTags": 7}]}},
+        {"routineReference": {"projectId": "p", "datasetId": "shop", "routineId": "twice"},
+         "routineType": "SCALAR_FUNCTION", "description": "Two times *x*",
+         "arguments": [{"name": "x", "dataType": {"typeKind": "INT64"}}, {"name": "y"}],
+         "returnType": {"typeKind": "ARRAY", "arrayElementType": {"typeKind": "INT64"}}},
+        {"routineReference": {"projectId": "p", "datasetId": "shop", "routineId": "rows"},
+         "routineType": "TABLE_VALUED_FUNCTION",
+         "returnTableType": {"columns": [{"name": "a", "type": {"typeKind": "STRING"}}]}},
+        {"routineReference": {"projectId": "q", "datasetId": "shop", "routineId": "far"}}]"#;
+
+    fn snapshot() -> CatalogSnapshot {
+        let (tables, routines, errors) = read_resources(CATALOG);
+        assert!(errors.is_empty(), "{errors:?}");
+        CatalogSnapshot::new(Some("p".to_owned()), tables, routines)
+    }
+
+    fn card(text: &str, name: &str) -> String {
+        let offset = text.find(name).expect("the name stands there") + 1;
+        hover(text, offset, &snapshot())
+            .map(|h| h.markdown)
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn a_tables_card_tells_what_bigquery_tells() {
+        let card = card("SELECT 1 FROM shop.people", "people");
+        for part in [
+            "**shop.people** · clone of `shop.persons`",
+            "Clustered by `city`",
+            "Refers to `shop.cities`: `city` → `id`",
+            "Labels `cost\\|center: 7`, `team: sales`",
+            "| `id` (key) |",
+            "| `address` (policy tag) |",
+            "| `kind` | NEWTYPE |",
+        ] {
+            assert!(card.contains(part), "{part}: {card}");
+        }
+    }
+
+    #[test]
+    fn a_columns_card_names_its_policy_tag() {
+        let card = card("SELECT address FROM shop.people", "address");
+        assert!(
+            card.contains("Policy tag `projects/p/taxonomies/1/policyTags/2`"),
+            "{card}"
+        );
+    }
+
+    #[test]
+    fn a_routines_card_has_its_signature() {
+        let twice = card("SELECT shop.twice(1, 2)", "twice");
+        assert!(
+            twice.contains("shop.twice(x INT64, y ANY TYPE) -> ARRAY<INT64>\n"),
+            "{twice}"
+        );
+        assert!(
+            twice.contains("function (routine)") && twice.contains(r"Two times \*x\*"),
+            "{twice}"
+        );
+        let rows = card("SELECT shop.rows()", "rows");
+        assert!(rows.contains("shop.rows() -> TABLE<a STRING>"), "{rows}");
+    }
+
+    #[test]
+    fn a_routine_is_that_of_its_project() {
+        let snapshot = snapshot();
+        assert!(snapshot.routine(&["shop", "far"]).is_none());
+        assert!(snapshot.routine(&["q", "shop", "far"]).is_some());
+        assert!(snapshot.routine(&["p", "SHOP", "twice"]).is_some());
+        assert!(
+            snapshot.knows_routines_of(&["shop", "x"]) && snapshot.knows_routines_of(&["q", "shop", "x"])
+        );
+        assert!(!snapshot.knows_routines_of(&["r", "shop", "x"]));
+    }
 }

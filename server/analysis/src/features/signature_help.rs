@@ -81,23 +81,9 @@ fn help(name: &str, argument: usize, snapshot: &CatalogSnapshot) -> Option<Signa
     } else {
         let parts: Vec<&str> = name.split('.').collect();
         let routine = snapshot.routine(&parts)?;
-        let parameters: Vec<String> = routine
-            .arguments
-            .iter()
-            .map(|a| {
-                format!("{} {}", a.name, a.data_type.as_deref().unwrap_or("ANY TYPE"))
-                    .trim()
-                    .to_owned()
-            })
-            .collect();
-        let result = routine
-            .return_type
-            .as_deref()
-            .map(|r| format!(" -> {r}"))
-            .unwrap_or_default();
         vec![SignatureLine {
-            label: format!("{name}({}){result}", parameters.join(", ")),
-            parameters,
+            label: routine.signature(name),
+            parameters: routine.parameters(),
         }]
     };
     let active = signatures

@@ -570,7 +570,7 @@ impl Walker<'_, '_, '_> {
             let snapshot = self.resolver.snapshot;
             self.resolver
                 .unproved(|| format!("function `{}`", names.join(".")));
-            if snapshot.knows_routines_of(dataset) || unknown_function::is_family(dataset) {
+            if snapshot.knows_routines_of(names) || unknown_function::is_family(dataset) {
                 let diagnostic = unknown_function::in_family(range, names, snapshot);
                 self.resolver.report(diagnostic);
             }

@@ -372,6 +372,9 @@ impl Resolver<'_> {
             }
             TableMatch::Unknown(how) => {
                 self.unproved(|| format!("the table `{joined}`"));
+                if how == UnknownTable::InUnknownProject && self.snapshot.may_be_unlisted(&names) {
+                    return relation;
+                }
                 let ctes: Vec<String> = if how == UnknownTable::NoDataset {
                     self.ctes.iter().map(|c| c.name.clone()).collect()
                 } else {

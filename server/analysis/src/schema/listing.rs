@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::{CatalogSnapshot, TableKind, TableMatch, TableReference, TableSchema, UnknownTable};
+use super::{CatalogSnapshot, TableKind, TableMatch, TableNotes, TableReference, TableSchema, UnknownTable};
 
 /// Projects whose names are listed, by project id.
 pub type Listing = BTreeMap<String, ProjectListing>;
@@ -22,7 +22,7 @@ pub type TableNames = Arc<[Box<str>]>;
 
 impl CatalogSnapshot {
     /// This snapshot with names that are listed. A listed table that was not read is a relation whose columns are not
-    /// known, and so is a table of a dataset or project that is not wholly listed.
+    /// known, and so is a table of a dataset that is not listed.
     #[must_use]
     pub fn with_listing(mut self, listing: Arc<Listing>) -> Self {
         self.given |= !listing.is_empty();
@@ -34,6 +34,21 @@ impl CatalogSnapshot {
     #[must_use]
     pub fn listing(&self) -> &Listing {
         &self.listing
+    }
+
+    /// Whether this table may be in a project that is not wholly listed.
+    #[must_use]
+    pub fn may_be_unlisted(&self, path: &[&str]) -> bool {
+        let project = match path {
+            [] | [_] => return false,
+            [_, _] => self.default_project.clone().unwrap_or_default(),
+            [project @ .., _, _] => project.join("."),
+        };
+        let of_project = |(listed, _): &(&String, &ProjectListing)| listed.eq_ignore_ascii_case(&project);
+        self.listing
+            .iter()
+            .find(of_project)
+            .is_some_and(|(_, listing)| !listing.complete)
     }
 
     /// Names of tables of a dataset that are listed and not read, with their projects. The case of `dataset` does not
@@ -76,8 +91,10 @@ impl CatalogSnapshot {
         };
         let name = match listing.datasets.get(dataset) {
             Some(Some(names)) => listed_name(names, table).ok_or(UnknownTable::InKnownDataset),
+            Some(None) => Ok(table),
             None if listing.complete => Err(UnknownTable::InKnownProject),
-            Some(None) | None => Ok(table),
+            // Not a relation: `alias.column` looks the same.
+            None => Err(UnknownTable::InUnknownProject),
         };
         Some(match name {
             Ok(name) => TableMatch::Found {
@@ -145,6 +162,7 @@ fn unread(project: &str, dataset: &str, table: &str) -> TableSchema {
         clustering: Vec::new(),
         num_rows: None,
         num_bytes: None,
+        notes: TableNotes::default(),
     }
 }
 
@@ -195,7 +213,8 @@ mod tests {
     #[test]
     fn what_is_not_wholly_listed_may_be_there() {
         let snapshot = snapshot(false);
-        assert_eq!(found(&snapshot, "nowhere.t"), Ok("p.nowhere.t".into()));
+        assert_eq!(found(&snapshot, "nowhere.t"), Err(UnknownTable::InUnknownProject));
+        assert_eq!(check("SELECT x FROM nowhere.t", &snapshot), []);
         assert_eq!(found(&snapshot, "shop.order"), Err(UnknownTable::InKnownDataset));
     }
 

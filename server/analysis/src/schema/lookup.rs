@@ -39,9 +39,10 @@ struct Names {
     families: HashMap<String, Vec<TableReference>>,
     /// Table name without dataset.
     bare: HashMap<String, Vec<TableReference>>,
-    /// `dataset.routine` to the routine's place.
-    routines: HashMap<String, usize>,
-    routine_datasets: HashSet<String>,
+    /// `dataset.routine` to the places of the routines of that name, in any project.
+    routines: HashMap<String, Vec<usize>>,
+    /// Datasets with routines, each with its projects.
+    routine_datasets: HashMap<String, HashSet<String>>,
     fields: HashMap<TableReference, OnceLock<Arc<Vec<Field>>>>,
 }
 
@@ -214,18 +215,43 @@ impl CatalogSnapshot {
     /// The routine of this path.
     #[must_use]
     pub fn routine(&self, path: &[&str]) -> Option<&Arc<Routine>> {
-        let [.., dataset, name] = path else { return None };
-        let place = self
+        let [before @ .., dataset, name] = path else {
+            return None;
+        };
+        let places = self
             .names()
             .routines
             .get(&format!("{dataset}.{name}").to_lowercase())?;
-        self.routines.get(*place)
+        let project = self.project_of(before);
+        let of_project = |routine: &&Arc<Routine>| {
+            let own = &routine.reference.project;
+            own.is_empty() || project.as_ref().is_none_or(|p| p.eq_ignore_ascii_case(own))
+        };
+        places
+            .iter()
+            .filter_map(|place| self.routines.get(*place))
+            .find(of_project)
     }
 
-    /// Whether the snapshot has any routine of this dataset: then others are not there.
+    /// Whether the snapshot has any routine of the dataset that this path of a routine names: then others are not there.
     #[must_use]
-    pub fn knows_routines_of(&self, dataset: &str) -> bool {
-        self.names().routine_datasets.contains(&dataset.to_lowercase())
+    pub fn knows_routines_of(&self, path: &[&str]) -> bool {
+        let [before @ .., dataset, _] = path else {
+            return false;
+        };
+        let Some(projects) = self.names().routine_datasets.get(&dataset.to_lowercase()) else {
+            return false;
+        };
+        let project = self.project_of(before);
+        project.is_none_or(|project| projects.contains("") || projects.contains(&project.to_lowercase()))
+    }
+
+    /// The project that is written before a dataset, else the default one.
+    fn project_of(&self, before: &[&str]) -> Option<String> {
+        if before.is_empty() {
+            return self.default_project.clone();
+        }
+        Some(before.join("."))
     }
 
     fn names(&self) -> &Names {
@@ -254,11 +280,10 @@ impl CatalogSnapshot {
         }
         for (place, routine) in self.routines.iter().enumerate() {
             let dataset = routine.reference.dataset.to_lowercase();
-            names.routines.insert(
-                format!("{dataset}.{}", routine.reference.table.to_lowercase()),
-                place,
-            );
-            names.routine_datasets.insert(dataset);
+            let key = format!("{dataset}.{}", routine.reference.table.to_lowercase());
+            names.routines.entry(key).or_default().push(place);
+            let projects = names.routine_datasets.entry(dataset).or_default();
+            projects.insert(routine.reference.project.to_lowercase());
         }
         names
     }

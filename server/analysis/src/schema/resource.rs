@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Argument, Column, DataType, ForeignKey, Mode, Partitioning, Routine, RoutineKind, TableKind,
+    Argument, Column, DataType, ForeignKey, Mode, Partitioning, Routine, RoutineKind, TableKind, TableNotes,
     TableReference, TableSchema,
 };
 
@@ -128,6 +128,8 @@ struct RawField {
     description: String,
     #[serde(default)]
     fields: Vec<RawField>,
+    #[serde(default, rename = "policyTags")]
+    policy_tags: Value,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +151,12 @@ struct RawTable {
     clustering: Option<RawClustering>,
     num_rows: Option<Value>,
     num_bytes: Option<Value>,
+    #[serde(default)]
+    labels: Value,
+    #[serde(default)]
+    snapshot_definition: Value,
+    #[serde(default)]
+    clone_definition: Value,
 }
 
 #[derive(Deserialize, Default)]
@@ -264,7 +272,7 @@ impl From<RawField> for Column {
 
 impl From<RawTable> for TableSchema {
     fn from(raw: RawTable) -> Self {
-        let partitioning = partitioning(&raw);
+        let (partitioning, notes) = (partitioning(&raw), notes(&raw));
         Self {
             reference: raw.table_reference.into(),
             kind: match raw.kind.as_str() {
@@ -272,6 +280,7 @@ impl From<RawTable> for TableSchema {
                 "MATERIALIZED_VIEW" => TableKind::MaterializedView,
                 "EXTERNAL" => TableKind::External,
                 "SNAPSHOT" => TableKind::Snapshot,
+                _ if raw.clone_definition.is_object() => TableKind::Clone,
                 _ => TableKind::Table,
             },
             description: raw.description,
@@ -291,6 +300,46 @@ impl From<RawTable> for TableSchema {
             clustering: raw.clustering.map(|c| c.fields).unwrap_or_default(),
             num_rows: raw.num_rows.as_ref().and_then(count),
             num_bytes: raw.num_bytes.as_ref().and_then(count),
+            notes,
+        }
+    }
+}
+
+/// Whatever form they have: nothing of this may lose a table.
+fn notes(raw: &RawTable) -> TableNotes {
+    let labels = raw.labels.as_object().into_iter().flatten();
+    let mut labels: Vec<(String, String)> = labels
+        .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
+        .collect();
+    labels.sort();
+    let mut policy_tags = Vec::new();
+    add_policy_tags("", &raw.schema.fields, &mut policy_tags);
+    let base = [&raw.snapshot_definition, &raw.clone_definition]
+        .into_iter()
+        .find_map(|definition| {
+            let reference = definition.get("baseTableReference")?.clone();
+            serde_json::from_value::<RawReference>(reference).ok()
+        });
+    TableNotes {
+        labels,
+        policy_tags,
+        base: base.map(Into::into),
+    }
+}
+
+fn add_policy_tags(before: &str, fields: &[RawField], found: &mut Vec<(String, Vec<String>)>) {
+    for field in fields {
+        let path = format!("{before}{}", field.name);
+        let names = field
+            .policy_tags
+            .get("names")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let names: Vec<String> = names.filter_map(Value::as_str).map(str::to_owned).collect();
+        add_policy_tags(&format!("{path}."), &field.fields, found);
+        if !names.is_empty() {
+            found.push((path, names));
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::catalog::CachedRoutine;
 
 fn reference(dataset: &str, table: &str) -> TableReference {
     TableReference {
@@ -132,4 +133,40 @@ fn nobody_else_may_read_it() {
     let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(cache.path()), 0o600);
     assert_eq!(mode(cache.path().parent().expect("a folder")), 0o700);
+}
+
+#[test]
+fn routines_are_kept_without_their_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = filled(folder.path());
+    let routine = |name: &str| {
+        let resource = serde_json::json!({
+            "routineReference": {"projectId": "p", "datasetId": "shop", "routineId": name},
+            "lastModifiedTime": "1700000000000", "definitionBody": "hush",
+        });
+        CachedRoutine::of(&resource, time(1_700_000_000)).expect("a routine")
+    };
+    let names = ["f", "g"].map(str::to_owned);
+    let put = |names: &[String], changed: &[CachedRoutine]| {
+        cache
+            .put_routines(&dataset("shop"), names, changed)
+            .expect("written");
+    };
+    put(&names, &[routine("f"), routine("g")]);
+    // One is gone, the other did not change.
+    put(&names[..1], &[]);
+    let kept = cache.routines().expect("read");
+    assert_eq!(kept, [routine("f")]);
+    assert!(!kept[0].resource.contains("hush"));
+    assert_eq!(
+        cache
+            .summary()
+            .expect("read")
+            .iter()
+            .map(|s| s.routines)
+            .sum::<usize>(),
+        1
+    );
+    cache.put_datasets("p", &["later".into()]).expect("written");
+    assert_eq!(cache.routines().expect("read"), []);
 }

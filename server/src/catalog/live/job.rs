@@ -1,5 +1,6 @@
 //! One call to BigQuery for a live catalog.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bigquill_analysis::schema::TableReference;
@@ -8,6 +9,7 @@ use serde_json::Value;
 use crate::bigquery::{BigQuery, BigQueryError, Listing};
 use crate::catalog::DatasetReference;
 use crate::catalog::bigquery::resource;
+use crate::catalog::routines::{Routines, routines};
 use crate::catalog::shards::Member;
 
 /// One call to BigQuery.
@@ -16,26 +18,38 @@ pub(super) enum Job {
     Datasets(String),
     Tables(DatasetReference),
     Table(TableReference),
+    Routines(DatasetReference),
 }
 
 /// What BigQuery said to it.
 pub(super) enum Answer {
     Names(Result<Listing, BigQueryError>),
     Table(Result<Value, BigQueryError>),
+    Routines(Result<Option<Routines>, BigQueryError>),
 }
 
-/// Makes the call. `id` is the table that a family is read of.
-pub(super) async fn ask(bigquery: Arc<BigQuery>, job: Job, id: Option<String>) -> (Job, Answer) {
+/// What a call needs to know.
+#[derive(Default)]
+pub(super) struct Before {
+    /// The table that a family is read of.
+    pub(super) id: Option<String>,
+    /// The routines that are known, with their time of change.
+    pub(super) routines: HashMap<String, String>,
+}
+
+/// Makes the call.
+pub(super) async fn ask(bigquery: Arc<BigQuery>, job: Job, before: Before) -> (Job, Answer) {
     let answer = match &job {
         Job::Datasets(project) => Answer::Names(bigquery.datasets(project).await),
         Job::Tables(dataset) => Answer::Names(bigquery.tables(&dataset.project, &dataset.dataset).await),
         Job::Table(reference) => {
             let member = Member {
-                id: id.unwrap_or_else(|| reference.table.clone()),
+                id: before.id.unwrap_or_else(|| reference.table.clone()),
                 name: reference.table.clone(),
             };
             Answer::Table(resource(&bigquery, &dataset_of(reference), &member).await)
         }
+        Job::Routines(dataset) => Answer::Routines(routines(&bigquery, dataset, &before.routines).await),
     };
     (job, answer)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bigquill_analysis::schema::{
-    CatalogSnapshot, Listing, ProjectListing, TableReference, TableSchema, read_resources,
+    CatalogSnapshot, Listing, ProjectListing, Routine, TableReference, TableSchema, read_resources,
 };
 
-use crate::catalog::DatasetReference;
 use crate::catalog::cache::CachedTable;
+use crate::catalog::{CachedRoutine, DatasetReference};
 
 /// Names that are listed and schemas that are read. A change makes a new one; what did not change is shared.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,28 @@ pub struct Known {
     pub listing: Arc<Listing>,
     /// The schemas that somebody needed.
     pub read: HashMap<TableReference, ReadTable>,
+    /// The routines of datasets, by name: of a dataset all or none, for one that is missing would be called unknown.
+    pub routines: BTreeMap<DatasetReference, Arc<BTreeMap<String, ReadRoutine>>>,
+}
+
+/// A routine that BigQuery gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadRoutine {
+    /// Its signature.
+    pub routine: Arc<Routine>,
+    /// `lastModifiedTime`, as BigQuery writes it; empty where it gave none.
+    pub modified: String,
+}
+
+impl ReadRoutine {
+    /// None where the resource is no routine.
+    pub(super) fn of(cached: &CachedRoutine) -> Option<Self> {
+        let routine = read_resources(&cached.resource).1.into_iter().next()?;
+        Some(Self {
+            routine: Arc::new(routine),
+            modified: cached.modified.clone(),
+        })
+    }
 }
 
 /// Digits of a time in milliseconds.
@@ -91,11 +113,15 @@ impl Known {
     pub(super) fn forget_unlisted(&mut self) {
         let listing = Arc::clone(&self.listing);
         self.read.retain(|reference, _| !is_unlisted(&listing, reference));
+        self.routines.retain(|dataset, _| {
+            let project = listing.get(&dataset.project);
+            project.is_none_or(|of| !of.complete || of.datasets.contains_key(&dataset.dataset))
+        });
     }
 
     /// One snapshot of this and of catalog files. Where BigQuery listed a dataset, its tables are those that BigQuery
-    /// names, with BigQuery's schemas; a file's schema stands in for one that was not read yet. Everything else, and
-    /// all routines, come from the files.
+    /// names, with BigQuery's schemas; a file's schema stands in for one that was not read yet. So it is with routines.
+    /// Everything else comes from the files.
     #[must_use]
     pub fn merged(&self, files: &CatalogSnapshot, project: Option<&str>) -> CatalogSnapshot {
         let mut tables: BTreeMap<&TableReference, Arc<TableSchema>> = self
@@ -121,13 +147,23 @@ impl Known {
         }
         // A fixed order: equal tables give equal prompts.
         let live: Vec<Arc<TableSchema>> = std::mem::take(&mut tables).into_values().collect();
+        let tables: Vec<Arc<TableSchema>> = of_files.into_iter().chain(live).collect();
         let default_project = project
             .map(str::to_owned)
             .or_else(|| files.default_project.clone());
-        let routines = files.routines().cloned();
-        let mut snapshot =
-            CatalogSnapshot::shared(default_project, of_files.into_iter().chain(live), routines)
-                .with_listing(Arc::clone(&self.listing));
+        let of_live = self.routines.values().flat_map(|of_dataset| of_dataset.values());
+        let of_live = of_live.map(|read| Arc::clone(&read.routine));
+        let of_files = files.routines().filter(|routine| {
+            let reference = with_project(&routine.reference, project);
+            let dataset = DatasetReference {
+                project: reference.project,
+                dataset: reference.dataset,
+            };
+            !self.routines.contains_key(&dataset)
+        });
+        let routines: Vec<Arc<Routine>> = of_files.cloned().chain(of_live).collect();
+        let mut snapshot = CatalogSnapshot::shared(default_project, tables, routines)
+            .with_listing(Arc::clone(&self.listing));
         snapshot.read_at = self
             .read
             .values()
@@ -219,6 +255,29 @@ mod tests {
         );
         assert_eq!(columns(&merged, &["shop", "gone"]), None);
         assert_eq!(columns(&merged, &["p", "other", "t"]), Some(vec!["x".into()]));
+    }
+
+    #[test]
+    fn routines_of_a_dataset_are_bigquerys_or_the_files() {
+        let routine = |dataset: &str, name: &str| {
+            let resource =
+                json!({"routineReference": {"projectId": "p", "datasetId": dataset, "routineId": name}});
+            CachedRoutine::of(&resource, SystemTime::now()).expect("a routine")
+        };
+        let mut known = Known::default();
+        let live = ReadRoutine::of(&routine("shop", "live")).expect("a routine");
+        let shop = DatasetReference {
+            project: "p".into(),
+            dataset: "shop".into(),
+        };
+        known
+            .routines
+            .insert(shop, Arc::new(BTreeMap::from([("live".into(), live)])));
+        let lines = [routine("shop", "gone"), routine("other", "kept")].map(|routine| routine.resource);
+        let files = CatalogSnapshot::new(Some("p".into()), [], read_resources(&lines.join("\n")).1);
+        let merged = known.merged(&files, Some("p"));
+        let names: Vec<&str> = merged.routines().map(|r| r.reference.table.as_str()).collect();
+        assert_eq!(names, ["kept", "live"]);
     }
 
     #[test]

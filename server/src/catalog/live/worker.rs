@@ -8,22 +8,20 @@ use bigquill_analysis::schema::TableReference;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::job::{Answer, Job, ask, dataset_of, table_of};
-use super::known::Known;
+use super::job::{Answer, Before, Job, ask, dataset_of};
+use super::known::{Known, ReadRoutine};
 use super::{Command, Contact, LiveKey, LiveOptions, LiveState};
-use crate::bigquery::{BigQuery, BigQueryError, Listing};
-use crate::catalog::shards::{Member, families};
-use crate::catalog::{CacheError, CachedTable, CatalogCache, DatasetReference};
+use crate::bigquery::{BigQuery, BigQueryError};
+use crate::catalog::{CacheError, CatalogCache, DatasetReference};
 use crate::settings::Settings;
+
+mod answers;
 
 /// Calls at a time.
 const PARALLEL: usize = 16;
-/// Of a dataset that somebody uses all schemas are read where it has up to so many tables.
-const OF_USED_DATASET: usize = 500;
 /// A long refresh is shown as it comes, but not more often: a new snapshot has every open document looked at again.
 const SHOW: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -115,6 +113,7 @@ impl Worker {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Need(tables, done)) => self.need(tables, done).await,
+                    Some(Command::Use(datasets)) => self.use_datasets(datasets),
                     Some(Command::Refresh(done)) => {
                         self.refresh_again.push(done);
                         if idle {
@@ -147,16 +146,22 @@ impl Worker {
                 } else {
                     Vec::new()
                 };
-                let (listing, shards) = (cache.listing()?, cache.families()?);
-                Ok::<_, CacheError>((cache, listing, shards, tables))
+                let (listing, shards, routines) = (cache.listing()?, cache.families()?, cache.routines()?);
+                Ok::<_, CacheError>((cache, listing, shards, tables, routines))
             });
             match opened.await {
-                Ok(Ok((cache, listing, shards, tables))) => {
+                Ok(Ok((cache, listing, shards, tables, routines))) => {
                     self.cache = Some(Arc::new(cache));
                     self.shards = shards;
                     self.known.listing = Arc::new(listing);
                     for table in &tables {
                         self.known.put(table);
+                    }
+                    for cached in &routines {
+                        let dataset = dataset_of(&cached.reference);
+                        let of_dataset = self.known.routines.entry(dataset).or_default();
+                        let name = cached.reference.table.clone();
+                        Arc::make_mut(of_dataset).extend(ReadRoutine::of(cached).map(|read| (name, read)));
                     }
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "BigQuery's tables are not kept"),
@@ -193,10 +198,13 @@ impl Worker {
         let own = self.key.datasets();
         if own.is_empty() {
             self.queue_last(Job::Datasets(project.clone()));
-        }
-        for dataset in own {
-            let dataset = self.whole(dataset);
-            self.queue_last(Job::Tables(dataset));
+        } else {
+            let used = self.used.iter().filter(|dataset| dataset.project == project);
+            let used: Vec<_> = used.cloned().collect();
+            for dataset in own.into_iter().chain(used) {
+                let dataset = self.whole(dataset);
+                self.queue_last(Job::Tables(dataset));
+            }
         }
         // Datasets of other projects that somebody once needed.
         let listing = Arc::clone(&self.known.listing);
@@ -207,6 +215,20 @@ impl Worker {
                     project: other.clone(),
                     dataset: dataset.clone(),
                 }));
+            }
+        }
+    }
+
+    /// Routines that somebody needs and nobody asked for.
+    fn use_datasets(&mut self, datasets: Vec<DatasetReference>) {
+        if matches!(self.contact, Contact::Offline { .. }) {
+            return;
+        }
+        for dataset in datasets {
+            let job = Job::Routines(dataset.clone());
+            if !self.known.routines.contains_key(&dataset) && !self.given_up.contains(&job) {
+                self.used.insert(dataset);
+                self.queue_first(job);
             }
         }
     }
@@ -270,213 +292,6 @@ impl Worker {
         });
     }
 
-    async fn take(&mut self, job: Job, answer: Answer) {
-        match (job, answer) {
-            (Job::Datasets(project), Answer::Names(Ok(listing))) => {
-                self.take_datasets(&project, listing).await
-            }
-            (Job::Tables(dataset), Answer::Names(Ok(listing))) => {
-                let members = families(listing.ids);
-                self.take_names(&dataset, &members, listing.complete).await;
-            }
-            (Job::Tables(dataset), Answer::Names(Err(BigQueryError::NotFound(_)))) => {
-                self.take_names(&dataset, &[], true).await;
-            }
-            (Job::Table(reference), Answer::Table(Ok(resource))) => {
-                self.take_table(reference, &resource).await
-            }
-            (Job::Table(reference), Answer::Table(Err(BigQueryError::NotFound(_)))) => {
-                self.drop_table(&reference).await;
-            }
-            // One object that the account may not see says nothing of the others.
-            (
-                job,
-                Answer::Names(Err(error @ (BigQueryError::Forbidden(_) | BigQueryError::Refused { .. })))
-                | Answer::Table(Err(error @ (BigQueryError::Forbidden(_) | BigQueryError::Refused { .. }))),
-            ) => {
-                tracing::warn!(%error, "a part of the catalog cannot be read");
-                self.give_up_on(&job);
-            }
-            (_, Answer::Names(Err(error)) | Answer::Table(Err(error))) => self.failed(&error),
-            // A job has the answer of its own kind.
-            (job, _) => self.give_up_on(&job),
-        }
-    }
-
-    async fn take_datasets(&mut self, project: &str, listing: Listing) {
-        let known = self.known.project(project);
-        known.complete = listing.complete;
-        if listing.complete {
-            // A dataset whose tables alone the account may read is in no list.
-            let used = |dataset: &String| {
-                self.used
-                    .iter()
-                    .any(|used| used.project == project && used.dataset == *dataset)
-            };
-            known
-                .datasets
-                .retain(|dataset, _| listing.ids.contains(dataset) || used(dataset));
-        }
-        for dataset in &listing.ids {
-            known.datasets.entry(dataset.clone()).or_default();
-        }
-        self.known.forget_unlisted();
-        self.unshown = true;
-        let (of, ids) = (project.to_owned(), listing.ids.clone());
-        if listing.complete {
-            self.cached(move |cache| cache.put_datasets(&of, &ids)).await;
-        }
-        let reference = |dataset: String| DatasetReference {
-            project: project.to_owned(),
-            dataset,
-        };
-        let (used, rest): (Vec<_>, Vec<_>) = listing
-            .ids
-            .into_iter()
-            .map(reference)
-            .partition(|dataset| self.used.contains(dataset));
-        for dataset in used.into_iter().chain(rest) {
-            self.queue_last(Job::Tables(dataset));
-        }
-    }
-
-    async fn take_names(&mut self, dataset: &DatasetReference, members: &[Member], complete: bool) {
-        let names: Arc<[Box<str>]> = members
-            .iter()
-            .map(|member| Box::from(member.name.as_str()))
-            .collect();
-        // Of a list that was cut nothing follows for a name that is not in it.
-        let known = complete.then(|| Arc::clone(&names));
-        let of_project = self.known.project(&dataset.project);
-        let before = of_project.datasets.insert(dataset.dataset.clone(), known.clone());
-        if before != Some(known) {
-            self.unshown = true;
-        }
-        self.known.forget_unlisted();
-        for member in members.iter().filter(|member| member.id != member.name) {
-            self.shards
-                .insert(table_of(dataset, &member.name), member.id.clone());
-        }
-        if complete {
-            let (of, members) = (dataset.clone(), members.to_vec());
-            self.cached(move |cache| cache.put_names(&of, &members)).await;
-        }
-        self.resolve_waiting(dataset, members);
-        self.queue_schemas(dataset, &names);
-    }
-
-    /// Those who wait for a table of a dataset that was not listed wait for what it is called there.
-    fn resolve_waiting(&mut self, dataset: &DatasetReference, members: &[Member]) {
-        let mut needed = Vec::new();
-        for waiting in &mut self.waiting {
-            let of_dataset: Vec<TableReference> = waiting
-                .tables
-                .iter()
-                .filter(|table| dataset_of(table) == *dataset)
-                .cloned()
-                .collect();
-            for written in of_dataset {
-                waiting.tables.remove(&written);
-                if let Some(member) = members.iter().find(|member| member.is(&written.table)) {
-                    let reference = table_of(dataset, &member.name);
-                    waiting.tables.insert(reference.clone());
-                    needed.push(reference);
-                }
-            }
-        }
-        for reference in needed {
-            self.queue_first(Job::Table(reference));
-        }
-        self.waiting.retain(|waiting| !waiting.tables.is_empty());
-    }
-
-    /// Schemas that a refresh reads: all of a small project, those of datasets in use, and those that are known.
-    fn queue_schemas(&mut self, dataset: &DatasetReference, names: &[Box<str>]) {
-        let used = self.used.contains(dataset) && names.len() <= OF_USED_DATASET;
-        let small = self.known.listed_tables() <= self.options.whole;
-        for name in names {
-            let reference = table_of(dataset, name);
-            let known = self.known.read.contains_key(&reference) && self.refreshing.is_some();
-            if known || ((used || small) && !self.known.read.contains_key(&reference)) {
-                self.queue_last(Job::Table(reference));
-            }
-        }
-    }
-
-    async fn take_table(&mut self, reference: TableReference, resource: &Value) {
-        // Under the name that was asked for, whatever the answer calls itself.
-        let Some(table) = CachedTable::of(resource, SystemTime::now()).map(|table| CachedTable {
-            reference: reference.clone(),
-            ..table
-        }) else {
-            return self.give_up_on(&Job::Table(reference));
-        };
-        self.unshown |= self.known.put(&table);
-        self.cached(move |cache| cache.put_tables(&[table])).await;
-        self.done_waiting(&reference);
-    }
-
-    async fn drop_table(&mut self, reference: &TableReference) {
-        self.unshown |= self.known.read.remove(reference).is_some();
-        let dataset = dataset_of(reference);
-        if let Some(names) = self.known.names(&dataset) {
-            let left: Arc<[Box<str>]> = names
-                .iter()
-                .filter(|name| ***name != reference.table)
-                .cloned()
-                .collect();
-            self.known
-                .project(&dataset.project)
-                .datasets
-                .insert(dataset.dataset, Some(left));
-            self.unshown = true;
-        } else {
-            self.given_up.insert(Job::Table(reference.clone()));
-        }
-        let gone = reference.clone();
-        self.cached(move |cache| cache.remove_table(&gone)).await;
-        self.done_waiting(reference);
-    }
-
-    fn give_up_on(&mut self, job: &Job) {
-        self.given_up.insert(job.clone());
-        match job {
-            Job::Datasets(_) => {}
-            Job::Tables(dataset) => {
-                // What may not be listed may be there, and a single table of it may be readable.
-                let project = self.known.project(&dataset.project);
-                if !project.datasets.contains_key(&dataset.dataset) {
-                    project.datasets.insert(dataset.dataset.clone(), None);
-                    self.unshown = true;
-                }
-                let waiting = self.waiting.iter().flat_map(|waiting| &waiting.tables);
-                let wanted: Vec<TableReference> = waiting
-                    .filter(|table| dataset_of(table) == *dataset)
-                    .cloned()
-                    .collect();
-                for reference in wanted {
-                    self.queue_first(Job::Table(reference));
-                }
-            }
-            Job::Table(reference) => self.done_waiting(reference),
-        }
-    }
-
-    fn done_waiting(&mut self, reference: &TableReference) {
-        if self
-            .waiting
-            .iter()
-            .any(|waiting| waiting.tables.contains(reference))
-            && self.unshown
-        {
-            self.show();
-        }
-        for waiting in &mut self.waiting {
-            waiting.tables.remove(reference);
-        }
-        self.waiting.retain(|waiting| !waiting.tables.is_empty());
-    }
-
     /// BigQuery does not answer: what is known stays, and nobody waits any more.
     fn failed(&mut self, error: &BigQueryError) {
         self.queue.clear();
@@ -495,6 +310,7 @@ impl Worker {
                 error,
                 BigQueryError::Settings(_)
                     | BigQueryError::Credentials(_)
+                    | BigQueryError::SignIn { .. }
                     | BigQueryError::Unauthorized(_)
                     | BigQueryError::NotFound(_)
                     | BigQueryError::NotBigQuery(_)
@@ -521,11 +337,24 @@ impl Worker {
         while self.running.len() < PARALLEL
             && let Some(job) = self.queue.pop_front()
         {
-            let id = match &job {
-                Job::Table(reference) => self.shards.get(reference).cloned(),
-                Job::Datasets(_) | Job::Tables(_) => None,
-            };
-            self.running.push(Box::pin(ask(Arc::clone(bigquery), job, id)));
+            let mut before = Before::default();
+            match &job {
+                Job::Table(reference) => before.id = self.shards.get(reference).cloned(),
+                Job::Routines(dataset) => {
+                    let known = self
+                        .known
+                        .routines
+                        .get(dataset)
+                        .into_iter()
+                        .flat_map(|known| known.iter());
+                    before.routines = known
+                        .map(|(name, read)| (name.clone(), read.modified.clone()))
+                        .collect();
+                }
+                Job::Datasets(_) | Job::Tables(_) => {}
+            }
+            self.running
+                .push(Box::pin(ask(Arc::clone(bigquery), job, before)));
         }
     }
 

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::bigquery::Project;
 use crate::catalog::{CatalogCache, DatasetSummary, ago, write_snapshot};
 use crate::cli::output::{Output, message};
 use crate::cli::{Common, Outcome, TextOrJson};
@@ -53,18 +54,21 @@ pub(super) fn show(args: &ShowArgs, common: &Common, out: &mut Output) -> anyhow
 }
 
 pub(super) fn export(args: &ExportArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
-    let tables = of_project(common)?.all_tables()?;
+    let cache = of_project(common)?;
+    let (tables, routines) = (cache.all_tables()?, cache.routines()?);
     anyhow::ensure!(
-        !tables.is_empty(),
+        !(tables.is_empty() && routines.is_empty()),
         "no schema is kept; `bigquill catalog sync` reads BigQuery's tables"
     );
-    let resources: Vec<Value> = tables
-        .iter()
-        .filter_map(|table| serde_json::from_str(&table.resource).ok())
+    let of_tables = tables.iter().map(|table| &table.resource);
+    let resources: Vec<Value> = of_tables
+        .chain(routines.iter().map(|routine| &routine.resource))
+        .filter_map(|resource| serde_json::from_str(resource).ok())
         .collect();
     write_snapshot(&args.out, &resources)
         .with_context(|| format!("{} cannot be written", args.out.display()))?;
-    out.line(&format!("{} tables in {}", resources.len(), args.out.display()))?;
+    let what = super::sync::tables_and_routines(tables.len(), routines.len());
+    out.line(&format!("{what} in {}", args.out.display()))?;
     Ok(Outcome::Clean)
 }
 
@@ -89,8 +93,8 @@ pub(super) fn open(project: &str, settings: &Settings) -> anyhow::Result<Catalog
 
 fn of_project(common: &Common) -> anyhow::Result<CatalogCache> {
     let settings = common.load(std::env::current_dir()?, &[])?.settings;
-    let project = settings.project.clone().ok_or_else(crate::bigquery::no_project)?;
-    open(&project, &settings)
+    let project = Project::find(&settings).ok_or_else(crate::bigquery::no_project)?;
+    open(&project.id, &settings)
 }
 
 /// `p.shop: 5 tables, 5 schemas, read 3 minutes ago`.
@@ -99,6 +103,9 @@ fn text(summary: &DatasetSummary) -> String {
         "{}: {} tables, {} schemas",
         summary.dataset, summary.names, summary.schemas
     );
+    if summary.routines > 0 {
+        text.push_str(&format!(", {} routines", summary.routines));
+    }
     let age = |at: std::time::SystemTime| ago(at.elapsed().unwrap_or_default());
     if let (Some(oldest), Some(newest)) = (summary.oldest.map(age), summary.newest.map(age)) {
         text.push_str(&format!(", read {newest}"));
@@ -119,6 +126,7 @@ fn json(summary: &DatasetSummary) -> Value {
         "dataset": summary.dataset.to_string(),
         "tables": summary.names,
         "schemas": summary.schemas,
+        "routines": summary.routines,
         "oldest": summary.oldest.map(seconds),
         "newest": summary.newest.map(seconds),
     })

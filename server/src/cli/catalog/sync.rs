@@ -5,11 +5,13 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::Value;
 
 use super::kept;
 use crate::bigquery::BigQuery;
 use crate::catalog::{
-    BigQueryCatalog, CachedTable, CatalogCache, DatasetReference, Fetched, SyncProgress, write_snapshot,
+    BigQueryCatalog, CachedRoutine, CachedTable, CatalogCache, DatasetReference, Fetched, SyncProgress,
+    write_snapshot,
 };
 use crate::cli::output::{Output, message};
 use crate::cli::{Common, Outcome, progress, runtime};
@@ -21,8 +23,8 @@ use crate::cli::{Common, Outcome, progress, runtime};
     bigquill catalog sync --project my-project --out catalog.json\n  \
     bigquill catalog sync --dataset shop --dataset bigquery-public-data.samples --out catalog.json.gz\n\n\
     Without --out they are kept for the editor (`live_catalog`) and for `bigquill catalog show` and `export`.\n\
-    With it, set `catalog = \"catalog.json\"` in bigquill.toml. The file holds what `bq show --format=json` prints, a table a\n\
-    line: schemas, no rows. Date-sharded tables (events_20240101, …) are one, events_*, with the newest one's columns.\n\
+    With it, set `catalog = \"catalog.json\"` in bigquill.toml. The file holds what `bq show --format=json` prints, a table\n\
+    or routine a line: schemas, no rows. Date-sharded tables (events_20240101, …) are one, events_*, with the newest one's columns.\n\
     What the account needs, and how to sign in: docs/bigquery.md.\n\n\
     Exit codes: 0 all read, 1 something was left out, 2 usage or input and output.")]
 pub(super) struct SyncArgs {
@@ -57,14 +59,19 @@ pub(super) fn run(args: &SyncArgs, common: &Common, out: &mut Output) -> anyhow:
         message(&format!("bigquill: {problem}"));
     }
     anyhow::ensure!(
-        !fetched.resources.is_empty(),
+        !(fetched.resources.is_empty() && fetched.routines.is_empty()),
         "there is no table that the account can see in {}; nothing was written",
         datasets(&fetched.datasets)
     );
     let place = match &args.out {
         Some(path) => {
-            write_snapshot(path, &fetched.resources)
-                .with_context(|| format!("{} cannot be written", path.display()))?;
+            let all: Vec<Value> = fetched
+                .resources
+                .iter()
+                .chain(&fetched.routines)
+                .cloned()
+                .collect();
+            write_snapshot(path, &all).with_context(|| format!("{} cannot be written", path.display()))?;
             path.display().to_string()
         }
         None => {
@@ -75,8 +82,8 @@ pub(super) fn run(args: &SyncArgs, common: &Common, out: &mut Output) -> anyhow:
         }
     };
     out.line(&format!(
-        "{} tables of {} in {place}",
-        fetched.resources.len(),
+        "{} of {} in {place}",
+        tables_and_routines(fetched.resources.len(), fetched.routines.len()),
         datasets(&fetched.datasets),
     ))?;
     Ok(Outcome::of(!fetched.problems.is_empty()))
@@ -96,7 +103,30 @@ fn keep(cache: &CatalogCache, project: &str, fetched: &Fetched, all: bool) -> an
         .resources
         .iter()
         .filter_map(|resource| CachedTable::of(resource, read_at));
-    Ok(cache.put_tables(&tables.collect::<Vec<_>>())?)
+    cache.put_tables(&tables.collect::<Vec<_>>())?;
+    let routines = fetched
+        .routines
+        .iter()
+        .filter_map(|resource| CachedRoutine::of(resource, read_at));
+    let routines: Vec<CachedRoutine> = routines.collect();
+    for dataset in &fetched.with_routines {
+        let of_dataset = routines.iter().filter(|routine| {
+            routine.reference.project == dataset.project && routine.reference.dataset == dataset.dataset
+        });
+        let of_dataset: Vec<CachedRoutine> = of_dataset.cloned().collect();
+        let names: Vec<String> = of_dataset.iter().map(|r| r.reference.table.clone()).collect();
+        cache.put_routines(dataset, &names, &of_dataset)?;
+    }
+    Ok(())
+}
+
+/// `5 tables`, `5 tables and 2 routines`.
+pub(super) fn tables_and_routines(tables: usize, routines: usize) -> String {
+    match routines {
+        0 => format!("{tables} tables"),
+        1 => format!("{tables} tables and 1 routine"),
+        several => format!("{tables} tables and {several} routines"),
+    }
 }
 
 fn datasets(datasets: &[DatasetReference]) -> String {

@@ -1,14 +1,15 @@
 //! Whether BigQuery can be reached: which credentials there are, and, where that is wanted, what BigQuery says to them.
 
 use crate::bigquery::credentials::CredentialsFile;
-use crate::bigquery::{BigQuery, BigQueryError, DryRun};
+use crate::bigquery::{BigQuery, BigQueryError, DryRun, Project};
 use crate::settings::Settings;
 
 use super::Item;
 
 /// Reports the access to BigQuery. Nothing is sent unless `online`.
 pub(super) async fn report(settings: &Settings, online: bool) -> Vec<Item> {
-    let mut items = vec![access(settings)];
+    let mut items = vec![access(settings).await];
+    items.extend(project(settings));
     if online {
         items.extend(ask(settings).await);
     } else if !items.iter().any(Item::is_lack) {
@@ -20,7 +21,7 @@ pub(super) async fn report(settings: &Settings, online: bool) -> Vec<Item> {
 }
 
 /// Where we would ask, and as whom.
-fn access(settings: &Settings) -> Item {
+async fn access(settings: &Settings) -> Item {
     if let Some(endpoint) = &settings.endpoint {
         return Item::fine(format!("{endpoint} (`endpoint`), without credentials"));
     }
@@ -31,13 +32,38 @@ fn access(settings: &Settings) -> Item {
              login`, or set `credentials` to the key file of a service account; catalog files need none",
         );
     };
-    match file.kind() {
-        Ok(kind) => Item::fine(format!("{file}, kind {kind}")),
+    match file.check().await {
+        Ok(kind) => {
+            let acts_as = file.acts_as().map(|account| format!(", acting as {account}"));
+            Item::fine(format!("{file}, kind {kind}{}", acts_as.unwrap_or_default()))
+        }
         Err(problem) => Item::fault(
             format!("{file}: {problem}"),
             "run `gcloud auth application-default login`, or set `credentials` to the key file of a service account",
         ),
     }
+}
+
+/// The project, and who named it.
+fn project(settings: &Settings) -> Vec<Item> {
+    let mut items = vec![match Project::find(settings) {
+        Some(project) => Item::fine(format!("project {} ({})", project.id, project.origin)),
+        None => Item::lack(
+            "no project",
+            "set `project` in bigquill.toml, or run `gcloud config set project`",
+        ),
+    }];
+    if let Some(billing) = &settings.billing_project {
+        items.push(Item::fine(format!("dry runs in {billing} (`billing_project`)")));
+    }
+    let file = CredentialsFile::find(settings.credentials.as_deref());
+    if let Some(quota) = Project::of_quota(file.as_ref()).filter(|_| settings.endpoint.is_none()) {
+        items.push(Item::fine(format!(
+            "requests are counted in {} ({})",
+            quota.id, quota.origin
+        )));
+    }
+    items
 }
 
 /// One list and one dry run: what `catalog sync` and `dry-run` need.

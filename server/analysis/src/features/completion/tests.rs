@@ -1,6 +1,6 @@
 use super::*;
 use crate::schema::TableSchema;
-use crate::schema::{Column, DataType, Mode, TableKind, TableReference};
+use crate::schema::{Column, DataType, Mode, TableKind, TableNotes, TableReference};
 
 fn snapshot() -> CatalogSnapshot {
     let column = |name: &str, data_type: DataType, mode: Mode, fields: Vec<Column>| Column {
@@ -26,6 +26,7 @@ fn snapshot() -> CatalogSnapshot {
         clustering: Vec::new(),
         num_rows: None,
         num_bytes: None,
+        notes: TableNotes::default(),
     };
     let items = column(
         "items",
@@ -101,6 +102,33 @@ fn columns_in_scope() {
         ["key"]
     );
     assert_eq!(labels("SELECT (SELECT na$0 FROM shop.customers"), ["name"]);
+}
+
+#[test]
+fn pseudo_columns_where_they_are() {
+    let catalog = r#"[
+        {"tableReference": {"projectId": "p", "datasetId": "web", "tableId": "hits_*"},
+         "schema": {"fields": [{"name": "url", "type": "STRING"}]}},
+        {"tableReference": {"projectId": "p", "datasetId": "web", "tableId": "raw"},
+         "timePartitioning": {"type": "DAY"}, "schema": {"fields": [{"name": "line", "type": "STRING"}]}},
+        {"tableReference": {"projectId": "p", "datasetId": "web", "tableId": "files"}, "type": "EXTERNAL",
+         "schema": {"fields": [{"name": "line", "type": "STRING"}]}}]"#;
+    let (tables, routines, _) = crate::schema::read_resources(catalog);
+    let snapshot = CatalogSnapshot::new(None, tables, routines);
+    for (text, expected) in [
+        ("SELECT _ FROM `web.hits_*`", &["_TABLE_SUFFIX"][..]),
+        ("SELECT _ FROM web.hits_20240101", &[]),
+        ("SELECT _ FROM web.raw", &["_PARTITIONDATE", "_PARTITIONTIME"]),
+        ("SELECT _ FROM web.files", &["_FILE_NAME"]),
+    ] {
+        let items = complete(text, "SELECT _".len(), &snapshot).into_iter();
+        let mut columns: Vec<String> = items
+            .filter(|i| i.kind == CompletionKind::Column)
+            .map(|i| i.label)
+            .collect();
+        columns.sort();
+        assert_eq!(columns, expected, "{text}");
+    }
 }
 
 #[test]
