@@ -25,7 +25,7 @@ pub use bigquery::{BigQueryCatalog, Fetched, SyncProgress};
 pub use cache::{CacheError, CachedTable, CatalogCache, DatasetSummary};
 pub use directory::CatalogDirectory;
 pub use file::{CatalogText, FileCatalog, read_catalog_text};
-pub use live::{Contact, Known, LiveCatalog, LiveKey, LiveOptions, LiveState, ReadTable};
+pub use live::{Contact, Known, LiveCatalog, LiveKey, LiveOptions, LiveState, ReadRoutine, ReadTable};
 pub use routines::CachedRoutine;
 pub use shards::Member;
 pub use write::write_snapshot;

@@ -20,7 +20,7 @@ mod job;
 mod known;
 mod worker;
 
-pub use known::{Known, ReadTable};
+pub use known::{Known, ReadRoutine, ReadTable};
 use worker::Worker;
 
 /// How a live catalog behaves.

@@ -39,7 +39,7 @@ pub fn read_resources(text: &str) -> (Vec<TableSchema>, Vec<Routine>, Vec<Resour
     let mut errors = Vec::new();
     for (line, value) in values(text, &mut errors) {
         match read_one(value) {
-            Ok(Resource::Table(t)) => tables.push(t),
+            Ok(Resource::Table(t)) => tables.push(*t),
             Ok(Resource::Routine(r)) => routines.push(r),
             Err(message) => errors.push(ResourceError::Resource { line, message }),
         }
@@ -77,14 +77,14 @@ fn values(text: &str, errors: &mut Vec<ResourceError>) -> Vec<(usize, Value)> {
 }
 
 enum Resource {
-    Table(TableSchema),
+    Table(Box<TableSchema>),
     Routine(Routine),
 }
 
 fn read_one(value: Value) -> Result<Resource, String> {
     if value.get("tableReference").is_some() {
         let raw: RawTable = serde_json::from_value(value).map_err(|e| e.to_string())?;
-        Ok(Resource::Table(raw.into()))
+        Ok(Resource::Table(Box::new(raw.into())))
     } else if value.get("routineReference").is_some() {
         let raw: RawRoutine = serde_json::from_value(value).map_err(|e| e.to_string())?;
         Ok(Resource::Routine(raw.into()))
