@@ -87,7 +87,7 @@ struct InputParams {
 
 /// How a run ended without an error.
 enum Ended {
-    Done(Job),
+    Done(Box<Job>),
     Cancelled,
 }
 
@@ -246,7 +246,7 @@ async fn job(
     tokio::pin!(work);
     loop {
         tokio::select! {
-            job = &mut work => return Ok(Ended::Done(job?)),
+            job = &mut work => return Ok(Ended::Done(Box::new(job?))),
             () = ticket.cancelled() => {
                 run::cancel(bigquery, &reference).await?;
                 return Ok(Ended::Cancelled);
