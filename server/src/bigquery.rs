@@ -26,6 +26,7 @@ pub mod rows;
 mod transport;
 pub mod unit;
 
+pub(crate) use dry_run::refused;
 pub use dry_run::{Accuracy, DryRun, Estimate, Refusal};
 pub use error::BigQueryError;
 pub use project::Project;
@@ -165,7 +166,7 @@ impl BigQuery {
     /// Where BigQuery cannot be asked. That it refuses the SQL is an answer.
     pub async fn plan(&self, query: &Query) -> Result<DryRun, BigQueryError> {
         // The name is ours, because the emulator wants one. Dry runs are not kept: a second try is no second job.
-        let reference = self.new_job()?;
+        let reference = self.new_job(None)?;
         let body = json!({
             "jobReference": job::resource(&reference),
             "configuration": {"dryRun": true, "query": job::configuration(query)},

@@ -12,7 +12,7 @@ use crate::bigquery::rows::Rows;
 
 mod export;
 
-pub use export::{ExportError, ExportFormat, export, export_to_file};
+pub use export::{ExportError, ExportFormat, check_writable, export, export_to_file};
 
 /// Longest text of a cell in a table; exports are whole.
 const CELL: usize = 200;

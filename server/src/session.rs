@@ -38,7 +38,6 @@ pub use abilities::Abilities;
 pub use answers::{AnswerKey, Answers};
 use connection::ConnectionSlot;
 use dry_runs::DryRunSlot;
-pub(crate) use dry_runs::has_template;
 pub use dry_runs::{DryRuns, WantedBy};
 pub use editor::{Editor, Progress};
 pub use generations::{Generations, Lane, Superseded};

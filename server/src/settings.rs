@@ -56,7 +56,7 @@ pub struct Settings {
     #[schemars(range(min = 1, max = 10000))]
     #[serde(deserialize_with = "page_rows")]
     pub result_rows: usize,
-    /// Types and values of query parameters by name, such as `day = \"DATE = 2024-01-01\"`; comments in a file (`-- @day DATE = 2024-01-01`) win.
+    /// Types and values of query parameters by name, such as `day = "DATE = 2024-01-01"`; comments in a file (`-- @day DATE = 2024-01-01`) win.
     pub parameters: BTreeMap<String, String>,
     /// A known model (`bigquill model list`) or the path of a `.gguf` file.
     pub model: String,

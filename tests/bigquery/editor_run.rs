@@ -97,7 +97,7 @@ async fn rows_are_paged_in_a_document_and_exported() {
         "{first}"
     );
     let page = content(&mut client, &first).await;
-    assert!(page.starts_with("report.sql, line 3\n\n"), "{page}");
+    assert!(page.starts_with("report.sql, lines 3–4\n\n"), "{page}");
     assert!(
         page.contains(" processed, ") && page.contains("\n\njob acme-analytics:bigquill_"),
         "{page}"
@@ -161,7 +161,9 @@ async fn without_documents_of_the_server_a_page_is_a_file_that_goes_with_the_ses
         .expect("accepted");
     let message = client.notification("window/showMessage").await;
     assert!(
-        message["message"].to_string().contains("no name of a table"),
+        message["message"]
+            .to_string()
+            .contains("no name of a table with rows"),
         "the catalog is off: {message}"
     );
 
@@ -172,6 +174,14 @@ async fn without_documents_of_the_server_a_page_is_a_file_that_goes_with_the_ses
     assert!(page.contains("5 rows, page 1 of 3"), "{page}");
     let metadata = std::fs::metadata(&path).expect("it is there");
     assert!(metadata.permissions().readonly());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = path.ancestors().nth(3).expect("the session's folder");
+        let folder = std::fs::metadata(folder).expect("it is there");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o400);
+        assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+    }
     client.finish().await;
     assert!(!path.exists());
 }
@@ -234,7 +244,7 @@ async fn what_changes_data_is_asked_about_and_a_refusal_names_its_line() {
         let (id, question) = client.server_request("window/showMessageRequest").await;
         assert_eq!(
             question["message"],
-            "This is DELETE, which may change data. Run it?"
+            "report.sql, line 1 is DELETE, which may change data. Run it?"
         );
         let runs = !choice.is_null();
         client.answer(id, choice).await;
@@ -254,7 +264,7 @@ async fn what_changes_data_is_asked_about_and_a_refusal_names_its_line() {
     let refused = client.notification("window/showMessage").await;
     let message = refused["message"].as_str().unwrap_or_default();
     assert!(
-        message.starts_with("report.sql, line 6: BigQuery refuses it at line 7: Unrecognized name: nme"),
+        message.starts_with("report.sql, lines 6–7: at line 7: BigQuery refuses it: Unrecognized name: nme"),
         "{message}"
     );
 
@@ -288,7 +298,7 @@ async fn a_query_over_the_limit_is_stopped_before_it_starts_and_its_lens_says_so
     let message = stopped["message"].as_str().unwrap_or_default();
     assert_eq!(
         message,
-        "report.sql, line 1 was not run: it would read 1.2 TiB, 7.50 USD, over the limit of 100 GiB; read less, or \
+        "report.sql, line 1: it was not run: it would read 1.2 TiB, 7.50 USD, over the limit of 100 GiB; read less, or \
          raise `maximum_bytes_billed`"
     );
     assert!(
@@ -380,11 +390,13 @@ async fn a_running_job_shows_its_state_and_is_cancelled() {
         .received()
         .into_iter()
         .filter(|request| request.path.ends_with("/cancel"));
+    let cancels: Vec<String> = cancels.map(|request| request.query).collect();
     assert_eq!(
-        cancels.count(),
+        cancels.len(),
         2,
         "a job that is not there yet is cancelled once it is"
     );
+    assert!(cancels.iter().all(|query| query == "location=EU"), "{cancels:?}");
     client.finish().await;
 }
 
@@ -397,7 +409,7 @@ async fn a_query_of_the_emulator_is_cancelled_and_the_next_one_runs() {
     let (mut client, _gate) = workspace.gated_client(capabilities).await;
     client.ignore("textDocument/publishDiagnostics");
     let uri = workspace.file_uri("report.sql");
-    let text = "SELECT COUNT(*) FROM UNNEST(GENERATE_ARRAY(1, 1000000));\n\nSELECT 7 AS seven;\n";
+    let text = "SELECT COUNT(*) FROM UNNEST(GENERATE_ARRAY(1, 300000));\n\nSELECT 7 AS seven;\n";
     open(&mut client, &uri, text).await;
     run(&mut client, &uri, 0).await;
     let (id, created) = client.server_request("window/workDoneProgress/create").await;

@@ -116,6 +116,63 @@ async fn what_changes_data_wants_a_yes() {
 }
 
 #[tokio::test]
+async fn what_bigquery_takes_for_more_than_a_query_wants_a_yes_too() {
+    let server = FaultServer::start().await;
+    let planned =
+        json!({"statistics": {"query": {"totalBytesProcessed": "1", "statementType": "CREATE_TABLE"}}});
+    server.on("/jobs", [Reply::json(&planned)]);
+    let workspace = workspace(&server.url());
+    let ran = workspace.run(&["run", "-"], "SELECT 1").await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.stderr.contains("-:1 is CREATE TABLE, which may change data"),
+        "{ran:?}"
+    );
+    assert_eq!(server.received().len(), 1, "nothing was begun");
+
+    let nowhere = ["run", "-", "--yes", "--out", "no/such/folder/rows.csv"];
+    let ran = workspace.run(&nowhere, "SELECT 1").await;
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(
+        server.received().len(),
+        1,
+        "what cannot be written is not run: {ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_fails_or_is_lost_is_not_said_to_be_not_run() {
+    let server = FaultServer::start().await;
+    let failed = json!({
+        "jobReference": {"location": "EU"},
+        "status": {"state": "DONE", "errorResult": {
+            "reason": "invalidQuery", "message": "Division by zero: 1 / 0 at [1:8]",
+        }},
+    });
+    server.on("*/jobs/bigquill_", [Reply::json(&failed)]);
+    server.on("/jobs", [estimate("10"), job("RUNNING")]);
+    let workspace = workspace(&server.url());
+    let ran = workspace.run(&["run", "-"], "SELECT 1 / 0").await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("it failed while it ran (job acme-analytics:EU.bigquill_"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("-:1:8"), "{ran:?}");
+
+    server.forget();
+    server.on("*/jobs/bigquill_", [Reply::text(200, "text/html", "<html>")]);
+    server.on("/jobs", [estimate("10"), job("RUNNING")]);
+    let ran = workspace.run(&["run", "-"], "SELECT 1").await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.stderr.contains("it may have run, or run still, as job"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
 async fn statements_are_chosen_by_line_and_errors_stand_at_their_place() {
     let emulator = with_rows().await;
     let workspace = workspace(&emulator.url());

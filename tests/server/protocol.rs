@@ -20,7 +20,15 @@ async fn capabilities_are_announced() {
     assert_eq!(capabilities["textDocumentSync"]["change"], 2);
     assert_eq!(
         capabilities["executeCommandProvider"]["commands"],
-        json!(["bigquill.generate", "bigquill.refreshCatalog", "bigquill.dryRun"])
+        json!([
+            "bigquill.generate",
+            "bigquill.refreshCatalog",
+            "bigquill.dryRun",
+            "bigquill.run",
+            "bigquill.previewTable",
+            "bigquill.resultsPage",
+            "bigquill.exportResults",
+        ])
     );
     assert_eq!(capabilities["completionProvider"]["resolveProvider"], true);
     assert_eq!(result["serverInfo"]["name"], "bigquill");

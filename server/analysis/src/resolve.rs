@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use sqlparser::ast::{Ident, Query};
+use sqlparser::ast::{Ident, Query, Statement};
 
 use crate::check::Diagnostic;
 use crate::schema::{CatalogSnapshot, TableReference};
@@ -160,8 +160,11 @@ pub fn resolve(
         for path in &parsed.adapted.table_arguments {
             resolver.table_argument(path.clone());
         }
-        for finding in resolver.unfiltered_partitions() {
-            resolver.report(finding);
+        // Conditions of other statements stand elsewhere, and those of a view's readers in their queries.
+        if matches!(statement, Statement::Query(_) | Statement::CreateTable(_)) {
+            for finding in resolver.unfiltered_partitions() {
+                resolver.report(finding);
+            }
         }
     }
     let mut result = resolver.result;

@@ -28,6 +28,8 @@ pub struct Estimate {
     pub tables: Vec<TableReference>,
     /// Columns of its result, where BigQuery tells.
     pub columns: Vec<ResultField>,
+    /// Where it would run, such as `EU`, where BigQuery tells.
+    pub location: Option<String>,
 }
 
 /// How sure an estimate is.
@@ -104,6 +106,10 @@ fn of_job(answer: &Value) -> DryRun {
             .to_owned(),
         tables: tables.filter_map(table).collect(),
         columns: member("schema").map(rows::fields).unwrap_or_default(),
+        location: answer
+            .pointer("/jobReference/location")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
     })
 }
 
@@ -117,7 +123,7 @@ fn table(reference: &Value) -> Option<TableReference> {
 }
 
 /// A refusal in BigQuery's words.
-pub(super) fn refused(reason: String, text: &str) -> Refusal {
+pub(crate) fn refused(reason: String, text: &str) -> Refusal {
     let (message, place) = message::parse(text);
     Refusal {
         reason,

@@ -28,7 +28,7 @@ pub enum BigQueryError {
     /// The account may not do this (403).
     #[error(
         "BigQuery refuses access (403): {0}; the account needs the role BigQuery Metadata Viewer where it reads \
-         schemas, BigQuery Job User in the project of dry runs, and BigQuery's API must be enabled there"
+         schemas, BigQuery Job User in the project of dry runs and jobs, BigQuery Data Viewer where it reads rows, and BigQuery's API must be enabled there"
     )]
     Forbidden(String),
     /// A limit of requests or a quota is used up, still after waiting.

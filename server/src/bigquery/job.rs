@@ -74,15 +74,15 @@ pub struct JobStatistics {
 }
 
 impl BigQuery {
-    /// A name for a new job.
+    /// A name for a new job: where the settings say, else where its plan was made.
     ///
     /// # Errors
     /// Where no project is known.
-    pub fn new_job(&self) -> Result<JobReference, BigQueryError> {
+    pub fn new_job(&self, planned: Option<&str>) -> Result<JobReference, BigQueryError> {
         Ok(JobReference {
             project: self.billing_project.clone().ok_or_else(no_project)?,
             id: format!("bigquill_{:032x}", fastrand::u128(..)),
-            location: self.location.clone(),
+            location: self.location.clone().or_else(|| planned.map(str::to_owned)),
         })
     }
 

@@ -282,10 +282,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let none = BTreeMap::new();
+        let unknown = Typed::parse("DAY = 3").expect_err("there is no such type");
+        assert!(unknown.contains("`DAY` is no type"), "{unknown}");
         for (text, part) in [
             ("SELECT @day", "@day has no value"),
             ("SELECT ?", "? number 1 has no value"),
-            ("-- @day DAY = 3\nSELECT @day", "`DAY` is no type"),
+            ("-- @day the first day\nSELECT @day", "@day has no value"),
             ("-- @day DATE =\nSELECT @day", "no value after DATE"),
             ("-- @ids ARRAY<INT64> = 3\nSELECT @ids", "in brackets"),
         ] {

@@ -97,11 +97,12 @@ fn without_detail(host: &str, status: StatusCode, headers: &HeaderMap) -> Failur
 
 /// `Retry-After` in seconds, as Google sends it.
 fn after(headers: &HeaderMap) -> Retry {
-    let seconds = headers
+    let seconds: Option<u64> = headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok());
     seconds.map_or(Retry::Backoff, |seconds| {
-        Retry::After(Duration::from_secs(seconds))
+        // Longer than any deadline is no time to count with.
+        Retry::After(Duration::from_secs(seconds.min(24 * 60 * 60)))
     })
 }
 

@@ -1,5 +1,7 @@
 //! Rows as BigQuery gives them: of a job's result, or of a table, which costs nothing.
 
+use std::time::Duration;
+
 use bigquill_analysis::schema::TableReference;
 use chrono::DateTime;
 use serde_json::{Map, Number, Value};
@@ -9,6 +11,10 @@ use super::{BigQuery, BigQueryError};
 
 /// How long one call waits for a job to end; the caller asks again.
 const WAIT: &str = "10000";
+/// How often it asks: jobs that are asked for rows have ended.
+const WAITS: usize = 30;
+/// Between two times, for a server that does not wait.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A column of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,13 +72,16 @@ impl BigQuery {
         query.push(("timeoutMs", WAIT));
         query.extend(in_location(reference));
         let path = ["projects", &reference.project, "queries", &reference.id];
-        loop {
+        for _ in 0..WAITS {
             let answer = self.transport.get(&path, &query).await?;
             if answer.get("jobComplete").and_then(Value::as_bool) != Some(false) {
                 let fields = answer.get("schema").map(fields).unwrap_or_default();
                 return Ok(rows(&answer, fields));
             }
+            tokio::time::sleep(PAUSE).await;
         }
+        let what = format!("the rows of job {} are not there", reference.full_id());
+        Err(BigQueryError::Unavailable(what))
     }
 
     async fn rows_of_table(

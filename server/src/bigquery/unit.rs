@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bigquill_analysis::syntax::lexer::tokens;
+use bigquill_analysis::syntax::lexer::{TokenKind, tokens};
 use bigquill_analysis::syntax::split::{Statement, split};
 use bigquill_judge::position;
 
@@ -39,7 +39,11 @@ fn is_script(text: &str, statement: &Statement) -> bool {
         .map(|token| sql[token.start..token.end].to_ascii_uppercase())
         .collect();
     let first = words.first().map_or("", String::as_str);
-    let makes = first == "CREATE" && words.iter().any(|word| word == "TEMP" || word == "TEMPORARY");
+    let after = match words.get(1..3) {
+        Some([or, replace]) if or == "OR" && replace == "REPLACE" => words.get(3),
+        _ => words.get(1),
+    };
+    let makes = first == "CREATE" && after.is_some_and(|word| word == "TEMP" || word == "TEMPORARY");
     statement.block || makes || matches!(first, "DECLARE" | "SET" | "BEGIN" | "EXECUTE" | "CALL")
 }
 
@@ -60,6 +64,12 @@ impl Unit {
     }
 }
 
+/// Whether a template tag stands in this SQL: then it is no SQL yet.
+#[must_use]
+pub fn has_template(sql: &str) -> bool {
+    tokens(sql).iter().any(|token| token.kind == TokenKind::Template)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +81,8 @@ mod tests {
     #[test]
     fn statements_stand_alone_and_scripts_together() {
         assert_eq!(parts("-- a\nSELECT 1;\nSELECT 2;"), ["SELECT 1", "SELECT 2"]);
+        let kept = "CREATE TABLE d.temp (a INT64);\nSELECT 1;";
+        assert_eq!(parts(kept).len(), 2, "a name is no keyword");
         for script in [
             "DECLARE x INT64;\nSELECT x",
             "CREATE TEMP FUNCTION f() AS (1);\nSELECT f()",

@@ -37,7 +37,7 @@ pub(super) fn run(args: &PreviewArgs, common: &Common, out: &mut Output) -> anyh
         anyhow::Ok(bigquery.rows(&source, 0, most).await?)
     })?;
     out.line(&results::table(&rows))?;
-    message(&shown(rows.rows.len() as u64, rows.total));
+    message(&shown(rows.rows.len() as u64, rows.total, "--rows N prints more"));
     Ok(Outcome::Clean)
 }
 

@@ -2,24 +2,29 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use indicatif::ProgressBar;
+use tokio::runtime::Runtime;
 
 use crate::bigquery::BigQuery;
 use crate::bigquery::job::{Job, Query};
 use crate::bigquery::parameter::Declared;
 use crate::bigquery::rows::RowSource;
-use crate::bigquery::unit::{Unit, units};
+use crate::bigquery::unit::{Unit, has_template, units};
 use crate::position::LineIndex;
 use crate::results::{self, ExportFormat, console_link, count, export, export_to_file};
-use crate::run::{self, RunError, effects};
+use crate::run::{self, Ended, RunError, effects};
 use crate::settings::{ByteLimit, Settings};
 
 use super::check::read;
 use super::output::{Output, message};
 use super::{Common, Outcome, progress, runtime, snippet};
+
+/// What a shell gives for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 
 /// Runs statements in BigQuery and prints their rows
 #[derive(Debug, Args)]
@@ -85,34 +90,72 @@ pub(super) fn run(args: &RunArgs, common: &Common, out: &mut Output) -> anyhow::
         path: args.file.to_string_lossy().into_owned(),
         text,
     };
-    let mut outcome = Outcome::Clean;
+    if let Some(path) = &args.out {
+        results::check_writable(path).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    let runtime = runtime()?;
+    let running = interruptible(&runtime);
+    let bigquery = runtime.block_on(BigQuery::connect(&settings))?;
     for unit in &units {
         let sql = &file.text[unit.range.clone()];
+        ensure!(
+            !has_template(sql),
+            "{} has template tags: it is no SQL yet",
+            file.title(unit)
+        );
         ask_missing(sql, &mut declared)?;
         let query = Query {
             sql: sql.to_owned(),
             parameters: declared.of(sql)?,
             maximum_bytes_billed: settings.maximum_bytes_billed.bytes(),
         };
-        if let Some(what) = effects(sql)
-            && !args.yes
-        {
-            confirm(&file.title(unit), &what)?;
-        }
-        let ended = runtime()?.block_on(run_one(&query, &settings, args, format, out));
-        match ended {
-            Ok(()) => {}
+        let ended = plan_and_run(
+            &runtime,
+            &bigquery,
+            &query,
+            &settings,
+            args,
+            &file.title(unit),
+            &running,
+        );
+        let job = match ended {
+            Ok(job) => job,
             Err(error) => match error.downcast::<RunError>()? {
-                RunError::BigQuery(error) => return Err(error.into()),
+                error @ (RunError::NotAsked(_) | RunError::Lost { .. }) => return Err(error.into()),
                 error => {
                     file.report(unit, &error, out)?;
-                    outcome = Outcome::Findings;
-                    break;
+                    return Ok(Outcome::Findings);
                 }
             },
-        }
+        };
+        // Before the rows: what was done is told though they cannot be read.
+        message(&results::summary(&job, settings.price_per_tib));
+        let link = settings
+            .endpoint
+            .is_none()
+            .then(|| format!(" {}", console_link(&job.reference)));
+        message(&format!(
+            "job {}{}",
+            job.reference.full_id(),
+            link.unwrap_or_default()
+        ));
+        runtime.block_on(print_rows(&bigquery, &job, &settings, args, format, out))?;
     }
-    Ok(outcome)
+    Ok(Outcome::Clean)
+}
+
+/// Ctrl-C ends the program, but for while a job runs: then the job is cancelled, where it is waited for.
+fn interruptible(runtime: &Runtime) -> Arc<AtomicBool> {
+    let running = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&running);
+    runtime.spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if !seen.load(Ordering::Relaxed) {
+                std::process::exit(INTERRUPTED);
+            }
+        }
+    });
+    running
 }
 
 /// The statements to run.
@@ -177,27 +220,61 @@ fn ask(question: &str) -> anyhow::Result<String> {
     Ok(answer.trim().to_owned())
 }
 
-async fn run_one(
+/// Plans, asks, runs; Ctrl-C cancels the job.
+fn plan_and_run(
+    runtime: &Runtime,
+    bigquery: &BigQuery,
     query: &Query,
+    settings: &Settings,
+    args: &RunArgs,
+    title: &str,
+    running: &AtomicBool,
+) -> anyhow::Result<Job> {
+    let planned = runtime.block_on(run::plan(bigquery, query, settings))?;
+    if let Some(what) = effects(&query.sql, &planned)
+        && !args.yes
+    {
+        confirm(title, &what)?;
+    }
+    let bar = progress::spinner();
+    bar.set_message("starting");
+    let reference = bigquery.new_job(planned.location.as_deref())?;
+    running.store(true, Ordering::Relaxed);
+    let ended = runtime.block_on(async {
+        let on_state = |job: &Job| bar.set_message(run::state(job));
+        let interrupted = async {
+            // Without signals nobody cancels.
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        run::execute(bigquery, &reference, query, on_state, interrupted).await
+    });
+    running.store(false, Ordering::Relaxed);
+    bar.finish_and_clear();
+    match ended? {
+        Ended::Done(job) => Ok(*job),
+        Ended::Cancelled => bail!("cancelled: job {}", reference.full_id()),
+    }
+}
+
+async fn print_rows(
+    bigquery: &BigQuery,
+    job: &Job,
     settings: &Settings,
     args: &RunArgs,
     format: Option<ExportFormat>,
     out: &mut Output,
 ) -> anyhow::Result<()> {
-    let bigquery = BigQuery::connect(settings).await?;
-    let bar = progress::spinner();
-    let job = job(&bigquery, query, settings, &bar).await;
-    bar.finish_and_clear();
-    let job = job?;
     let source = RowSource::Job(job.reference.clone());
     match (format, &args.out) {
         (Some(format), Some(path)) => {
-            let written = export_to_file(&bigquery, &source, format, path, |_, _| {}).await;
+            let written = export_to_file(bigquery, &source, format, path, |_, _| {}).await;
             let written = written.with_context(|| path.display().to_string())?;
             message(&format!("{} in {}", count(written, "row"), path.display()));
         }
         (Some(format), None) => {
-            export(&bigquery, &source, format, out, |_, _| {}).await?;
+            export(bigquery, &source, format, out, |_, _| {}).await?;
         }
         (None, _) => {
             let rows = bigquery
@@ -205,47 +282,20 @@ async fn run_one(
                 .await?;
             if !rows.fields.is_empty() {
                 out.line(&results::table(&rows))?;
-                message(&shown(rows.rows.len() as u64, rows.total));
+                message(&shown(
+                    rows.rows.len() as u64,
+                    rows.total,
+                    "--out FILE.csv writes all",
+                ));
             }
         }
     }
-    message(&results::summary(&job, settings.price_per_tib));
-    let link = settings.endpoint.is_none().then(|| console_link(&job.reference));
-    message(&format!(
-        "job {} {}",
-        job.reference.full_id(),
-        link.unwrap_or_default()
-    ));
     Ok(())
 }
 
-/// Plans and runs; Ctrl-C cancels the job.
-async fn job(
-    bigquery: &BigQuery,
-    query: &Query,
-    settings: &Settings,
-    bar: &ProgressBar,
-) -> anyhow::Result<Job> {
-    bar.set_message("planning");
-    run::plan(bigquery, query, settings).await?;
-    let reference = bigquery.new_job()?;
-    bar.set_message("starting");
-    tokio::select! {
-        job = run::finish(bigquery, &reference, query, |job| bar.set_message(run::state(job))) => Ok(job?),
-        _ = tokio::signal::ctrl_c() => {
-            run::cancel(bigquery, &reference).await?;
-            bail!("cancelled: job {}", reference.full_id())
-        }
-    }
-}
-
-pub(super) fn shown(rows: u64, total: u64) -> String {
+pub(super) fn shown(rows: u64, total: u64, how_to_more: &str) -> String {
     if rows < total {
-        format!(
-            "{} of {}; --out FILE.csv writes all",
-            count(rows, "row"),
-            count(total, "row")
-        )
+        format!("{} of {}; {how_to_more}", count(rows, "row"), count(total, "row"))
     } else {
         count(rows, "row")
     }
@@ -263,8 +313,10 @@ impl File {
     }
 
     fn report(&self, unit: &Unit, error: &RunError, out: &mut Output) -> anyhow::Result<()> {
-        let RunError::Refused(refusal) = error else {
-            message(&format!("{}: not run: {error}", self.title(unit)));
+        if !matches!(error, RunError::Refused(_)) {
+            message(&format!("{}: {error}", self.title(unit)));
+        }
+        let Some(refusal) = error.refusal() else {
             return Ok(());
         };
         let range = unit.place(&self.text, refusal.place);

@@ -8,10 +8,10 @@ use tower_lsp::lsp_types::*;
 
 use super::execute_command::{DRY_RUN, RUN};
 use super::run::RunArguments;
-use crate::bigquery::unit::{Unit, units};
+use crate::bigquery::unit::{Unit, has_template, units};
 use crate::bigquery::{DryRun, Estimate, cost};
 use crate::run::CostLimit;
-use crate::session::{DocumentSnapshot, Session, has_template};
+use crate::session::{DocumentSnapshot, Session};
 
 /// The lenses of a document.
 ///
@@ -24,7 +24,7 @@ pub async fn code_lens(session: &Session, params: CodeLensParams) -> Result<Opti
 
 fn lenses(snapshot: &DocumentSnapshot) -> Vec<CodeLens> {
     let text = &snapshot.document.text;
-    let answers = snapshot.dry_runs.of(text);
+    let answers = snapshot.dry_runs.of(text, &snapshot.settings);
     let answers: HashMap<usize, &DryRun> = answers
         .iter()
         .map(|(u, answer)| (u.range.start, *answer))

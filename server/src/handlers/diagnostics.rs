@@ -167,7 +167,7 @@ fn refusals(snapshot: &DocumentSnapshot) -> Vec<Diagnostic> {
         }),
         DryRun::Estimate(_) => None,
     };
-    let answers = snapshot.dry_runs.of(&document.text);
+    let answers = snapshot.dry_runs.of(&document.text, &snapshot.settings);
     answers.into_iter().filter_map(refusal).collect()
 }
 

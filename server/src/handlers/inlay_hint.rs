@@ -18,7 +18,7 @@ pub async fn inlay_hint(session: &Session, params: InlayHintParams) -> Result<Op
 fn hints(snapshot: &DocumentSnapshot, wanted: Range) -> Vec<InlayHint> {
     let document = &snapshot.document;
     let range = document.byte_range(wanted);
-    let answers = snapshot.dry_runs.of(&document.text);
+    let answers = snapshot.dry_runs.of(&document.text, &snapshot.settings);
     let here = answers
         .into_iter()
         .filter(|(unit, _)| range.contains(&unit.range.end) || range.end == unit.range.end);

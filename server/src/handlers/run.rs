@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bigquill_analysis::features::hover;
-use bigquill_analysis::schema::TableReference;
+use bigquill_analysis::schema::{TableKind, TableReference};
 use serde::{Deserialize, Serialize};
 use tower_lsp::lsp_types::request::{Request, ShowDocument};
 use tower_lsp::lsp_types::{MessageType, Position, ShowDocumentParams, Url};
@@ -13,12 +13,12 @@ use tower_lsp::lsp_types::{MessageType, Position, ShowDocumentParams, Url};
 use crate::bigquery::job::{Job, Query};
 use crate::bigquery::parameter::Declared;
 use crate::bigquery::rows::RowSource;
-use crate::bigquery::unit::{Unit, units};
-use crate::bigquery::{BigQuery, BigQueryError};
+use crate::bigquery::unit::{Unit, has_template, units};
+use crate::bigquery::{BigQuery, BigQueryError, Estimate};
 use crate::document::Document;
 use crate::error::RequestError;
 use crate::results::{self, ExportFormat, console_link, count, export_to_file};
-use crate::run::{self, RunError, effects};
+use crate::run::{self, Ended, RunError, effects};
 use crate::session::{DocumentSnapshot, PageId, Progress, Results, Session};
 use crate::settings::Settings;
 
@@ -85,12 +85,6 @@ struct InputParams {
     placeholder: String,
 }
 
-/// How a run ended without an error.
-enum Ended {
-    Done(Box<Job>),
-    Cancelled,
-}
-
 /// Runs the statement at a position and shows its rows.
 pub async fn run(session: Arc<Session>, document: Arc<Document>, arguments: RunArguments) {
     let newer = arguments
@@ -112,43 +106,42 @@ pub async fn run(session: Arc<Session>, document: Arc<Document>, arguments: RunA
         Ok(None) => return,
         Err(why) => return session.editor.show(MessageType::ERROR, &why).await,
     };
-    let changes = effects(&query.sql);
-    if let Some(what) = &changes
-        && !may_run(&session, what).await
-    {
-        return;
-    }
     let title = title(&document, &unit);
     let bigquery = match session.bigquery(&settings).await {
         Ok(bigquery) => bigquery,
-        Err(error) => return session.editor.show(MessageType::ERROR, &not_run(&error)).await,
+        Err(error) => {
+            let message = format!("{title}: it was not run: {error}");
+            return session.editor.show(MessageType::ERROR, &message).await;
+        }
     };
     let supported = session.abilities().progress;
     let progress = session
         .editor
         .begin(supported, "BigQuery", Some(format!("{title}: planning")), true)
         .await;
-    let ended = job(&session, &bigquery, &query, &settings, &progress).await;
+    let ended = job(&session, &bigquery, &query, &settings, &title, &progress).await;
     let message = match ended {
+        Ok(Ended::Cancelled) => return progress.end(Some("cancelled".to_owned())).await,
         Ok(Ended::Done(job)) => {
             let done = show_job(&session, &document, &title, bigquery, &job, &settings).await;
             progress.end(Some(done)).await;
-            if changes.is_some() {
+            if !matches!(job.statistics.statement_type.as_str(), "" | "SELECT")
+                || effects(&query.sql, &Estimate::default()).is_some()
+            {
                 session.refresh_everything().await;
             }
             return;
         }
-        Ok(Ended::Cancelled) => return progress.end(Some("cancelled".to_owned())).await,
-        Err(error) => match &error {
-            RunError::Refused(refusal) => {
+        Err(error) => match error.refusal() {
+            Some(refusal) if refusal.place.is_some() => {
                 let range = unit.place(&document.text, refusal.place);
                 let line = document.position(range.start).line + 1;
-                format!("{title}: BigQuery refuses it at line {line}: {}", refusal.message)
+                format!("{title}: at line {line}: {error}")
             }
-            error => format!("{title} was not run: {error}"),
+            _ => format!("{title}: {error}"),
         },
     };
-    progress.end(Some("not run".to_owned())).await;
+    progress.end(Some("it went wrong".to_owned())).await;
     session.editor.show(MessageType::ERROR, &message).await;
 }
 
@@ -166,10 +159,16 @@ fn unit_at(document: &Document, position: Position) -> Option<Unit> {
         .cloned()
 }
 
-/// `report.sql, line 3`.
+/// `report.sql, line 3`, of several `report.sql, lines 3–7`.
 fn title(document: &Document, unit: &Unit) -> String {
-    let line = document.position(unit.range.start).line + 1;
-    format!("{}, line {line}", file_name(&document.uri))
+    let line = |offset| document.position(offset).line + 1;
+    let (first, last) = (line(unit.range.start), line(unit.range.end));
+    let name = file_name(&document.uri);
+    if first == last {
+        format!("{name}, line {first}")
+    } else {
+        format!("{name}, lines {first}–{last}")
+    }
 }
 
 fn file_name(uri: &Url) -> String {
@@ -190,7 +189,7 @@ async fn query(
     settings: &Settings,
 ) -> Result<Option<Query>, String> {
     let sql = document.slice(unit.range.clone());
-    if crate::session::has_template(sql) {
+    if has_template(sql) {
         return Err("The statement has template tags: it is no SQL yet.".to_owned());
     }
     let mut declared = Declared::read(&document.text, &settings.parameters);
@@ -214,8 +213,8 @@ async fn query(
     }))
 }
 
-async fn may_run(session: &Session, what: &str) -> bool {
-    let message = format!("This is {what}, which may change data. Run it?");
+async fn may_run(session: &Session, title: &str, what: &str) -> bool {
+    let message = format!("{title} is {what}, which may change data. Run it?");
     let choices = [RUN_IT.to_owned(), "Cancel".to_owned()];
     let choice = session
         .editor
@@ -224,33 +223,36 @@ async fn may_run(session: &Session, what: &str) -> bool {
     choice.as_deref() == Some(RUN_IT)
 }
 
-/// Plans and runs; the person may cancel by the progress.
+/// Plans, asks, runs; the person may cancel by the progress.
 async fn job(
     session: &Session,
     bigquery: &BigQuery,
     query: &Query,
     settings: &Settings,
+    title: &str,
     progress: &Progress,
 ) -> Result<Ended, RunError> {
     let ticket = session.runs.begin(progress.token().cloned());
-    tokio::select! {
+    let planned = tokio::select! {
         planned = run::plan(bigquery, query, settings) => planned?,
         () = ticket.cancelled() => return Ok(Ended::Cancelled),
     };
-    let reference = bigquery.new_job()?;
+    if let Some(what) = effects(&query.sql, &planned)
+        && !may_run(session, title, &what).await
+    {
+        return Ok(Ended::Cancelled);
+    }
+    let reference = bigquery.new_job(planned.location.as_deref())?;
     progress.report(format!("starting {}", reference.id), None).await;
     let (states, mut shown) = tokio::sync::watch::channel("starting");
-    let work = run::finish(bigquery, &reference, query, |job| {
+    let on_state = |job: &Job| {
         states.send_replace(run::state(job));
-    });
+    };
+    let work = run::execute(bigquery, &reference, query, on_state, ticket.cancelled());
     tokio::pin!(work);
     loop {
         tokio::select! {
-            job = &mut work => return Ok(Ended::Done(Box::new(job?))),
-            () = ticket.cancelled() => {
-                run::cancel(bigquery, &reference).await?;
-                return Ok(Ended::Cancelled);
-            }
+            ended = &mut work => return ended,
             Ok(()) = shown.changed() => {
                 let state = *shown.borrow_and_update();
                 progress.report(format!("{state}, job {}", reference.id), None).await;
@@ -307,7 +309,7 @@ async fn show_job(
 pub async fn preview(session: Arc<Session>, snapshot: DocumentSnapshot, position: Position) {
     let document = &snapshot.document;
     let Some(table) = table_at(&snapshot, document.offset(position)) else {
-        let message = "There is no name of a table here. Put the cursor on one, after FROM or JOIN.";
+        let message = "There is no name of a table with rows of its own here. Put the cursor on one, after FROM or JOIN.";
         return session.editor.show(MessageType::INFO, message).await;
     };
     let settings = session.settings();
@@ -325,10 +327,21 @@ pub async fn preview(session: Arc<Session>, snapshot: DocumentSnapshot, position
     show_page(&session, page).await;
 }
 
-/// The table whose name stands at this place.
+/// The table whose own name stands at this place, if it is one that has rows itself: a view has none, and a family of
+/// date-sharded tables is many.
 #[must_use]
 pub fn table_at(snapshot: &DocumentSnapshot, offset: usize) -> Option<TableReference> {
-    hover::hover(&snapshot.document.text, offset, &snapshot.catalog)?.table
+    let text = &snapshot.document.text;
+    let found = hover::hover(text, offset, &snapshot.catalog)?;
+    let reference = found.table?;
+    let named = text.get(found.range)?.trim_matches('`');
+    let schema = snapshot.catalog.table(&reference)?;
+    let has_rows = matches!(
+        schema.kind,
+        TableKind::Table | TableKind::Snapshot | TableKind::Clone
+    );
+    (has_rows && !reference.table.ends_with('*') && named.ends_with(reference.table.as_str()))
+        .then_some(reference)
 }
 
 /// Shows another page of results.
@@ -339,7 +352,7 @@ pub async fn page(session: &Session, arguments: &PageArguments) -> Result<(), Re
     let (shown, results) = kept(session, &arguments.uri)?;
     let failed = |error: BigQueryError| RequestError::Failed(error.to_string());
     let page = match arguments.page {
-        PageWanted::Next => shown.page + 1,
+        PageWanted::Next => shown.page.saturating_add(1),
         PageWanted::Previous => shown.page.saturating_sub(1),
         PageWanted::Number(page) => page,
     };
@@ -413,7 +426,7 @@ pub async fn page_text(session: &Session, uri: &Url) -> Result<String, RequestEr
 
 fn kept(session: &Session, uri: &Url) -> Result<(PageId, Arc<Results>), RequestError> {
     let gone = || RequestError::Failed("these results are gone: run the statement again".to_owned());
-    let shown = PageId::of(uri).ok_or_else(gone)?;
+    let shown = session.runs.page_of(uri).ok_or_else(gone)?;
     let results = session.runs.results(shown.results).ok_or_else(gone)?;
     Ok((shown, results))
 }
@@ -424,7 +437,7 @@ async fn show_page(session: &Session, page: PageId) {
         return;
     };
     let uri = if session.abilities().text_document_content {
-        page.uri(&results)
+        session.runs.uri(page, &results)
     } else {
         let text = match results.page(page.page).await {
             Ok(text) => text,
@@ -460,8 +473,4 @@ async fn show_page(session: &Session, page: PageId) {
             .show(MessageType::INFO, &format!("The rows are in {place}"))
             .await;
     }
-}
-
-fn not_run(error: &BigQueryError) -> String {
-    format!("It was not run: {error}")
 }

@@ -11,7 +11,7 @@ use bigquill_analysis::syntax::lexer::{TokenKind, tokens};
 
 use super::{Judgement, ProvedBy};
 use crate::bigquery::unit::Unit;
-use crate::bigquery::{BigQuery, DryRun, Refusal};
+use crate::bigquery::{BigQuery, BigQueryError, DryRun, Refusal};
 use crate::run::CostLimit;
 use crate::settings::Settings;
 
@@ -64,8 +64,13 @@ impl DryRunStep {
         if !settings.dry_runs() {
             return None;
         }
-        match BigQuery::connect(settings).await {
-            Ok(bigquery) => Some(Self::new(Arc::new(bigquery), settings)),
+        Self::over(BigQuery::connect(settings).await.map(Arc::new), settings)
+    }
+
+    /// The step over a connection, if there is one; else the log says why not.
+    pub fn over(bigquery: Result<Arc<BigQuery>, BigQueryError>, settings: &Settings) -> Option<Self> {
+        match bigquery {
+            Ok(bigquery) => Some(Self::new(bigquery, settings)),
             Err(error) => {
                 tracing::warn!(%error, "answers are not planned by BigQuery");
                 None
@@ -86,7 +91,7 @@ impl DryRunStep {
                 let bytes = estimate.bytes_processed;
                 Some(Planned::Taken {
                     bytes,
-                    over_limit: self.limit.check(bytes).err().map(|error| error.to_string()),
+                    over_limit: self.limit.check(bytes).err().and_then(|error| error.excess()),
                 })
             }
             Ok(Ok(DryRun::Refused(refusal))) => Some(Planned::Refused(refusal)),

@@ -61,14 +61,25 @@ pub async fn export_to_file(
     path: &Path,
     on_rows: impl FnMut(u64, u64),
 ) -> Result<u64, ExportError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    let mut out = BufWriter::new(file);
+    let mut out = BufWriter::new(beside(path)?);
     let written = export(bigquery, source, format, &mut out, on_rows).await?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(written)
+}
+
+/// Whether a file of this name can be made, before anything is paid for its rows.
+///
+/// # Errors
+/// Where its folder is not there, or cannot be written.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    beside(path).map(|_| ())
+}
+
+fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
 }
 
 /// Writes all rows. `on_rows` is told how many are written, of how many. Returns how many there were.
@@ -82,17 +93,18 @@ pub async fn export(
     out: &mut impl Write,
     mut on_rows: impl FnMut(u64, u64),
 ) -> Result<u64, ExportError> {
+    let mut sink = Sink::new(format, out);
     let mut written = 0;
     loop {
         let rows = bigquery.rows(source, written, PAGE).await?;
         if written == 0 {
-            header(format, &rows.fields, out)?;
+            sink.header(&rows.fields)?;
         }
-        body(format, &rows, out)?;
+        sink.body(&rows)?;
         written += rows.rows.len() as u64;
         on_rows(written, rows.total);
         if written >= rows.total {
-            out.flush()?;
+            sink.flush()?;
             return Ok(written);
         }
         if rows.rows.is_empty() {
@@ -101,32 +113,58 @@ pub async fn export(
     }
 }
 
-fn header(format: ExportFormat, fields: &[ResultField], out: &mut impl Write) -> io::Result<()> {
-    let names = || fields.iter().map(|field| field.name.as_str());
-    match format {
-        ExportFormat::Csv => record(out, names()),
-        ExportFormat::Jsonl => Ok(()),
-        ExportFormat::Markdown => {
-            markdown_row(out, names().map(one_line))?;
-            let rule = |field: &ResultField| if field.is_number() { "---:" } else { "---" };
-            markdown_row(out, fields.iter().map(|field| rule(field).to_owned()))
-        }
-    }
+/// Where rows go, in a format.
+enum Sink<'w, W: Write> {
+    Csv(Box<csv::Writer<&'w mut W>>),
+    Jsonl(&'w mut W),
+    Markdown(&'w mut W),
 }
 
-fn body(format: ExportFormat, rows: &Rows, out: &mut impl Write) -> io::Result<()> {
-    for row in &rows.rows {
+impl<'w, W: Write> Sink<'w, W> {
+    fn new(format: ExportFormat, out: &'w mut W) -> Self {
         match format {
-            ExportFormat::Csv => record(out, row.iter().map(csv_cell))?,
-            ExportFormat::Jsonl => {
-                let names = rows.fields.iter().map(|field| field.name.clone());
-                let object: Map<String, Value> = names.zip(row.iter().cloned()).collect();
-                writeln!(out, "{}", Value::Object(object))?;
-            }
-            ExportFormat::Markdown => markdown_row(out, row.iter().map(|value| one_line(&plain(value))))?,
+            ExportFormat::Csv => Self::Csv(Box::new(csv::Writer::from_writer(out))),
+            ExportFormat::Jsonl => Self::Jsonl(out),
+            ExportFormat::Markdown => Self::Markdown(out),
         }
     }
-    Ok(())
+
+    fn header(&mut self, fields: &[ResultField]) -> io::Result<()> {
+        let names = || fields.iter().map(|field| field.name.as_str());
+        match self {
+            Self::Csv(writer) => writer.write_record(names()).map_err(io::Error::other),
+            Self::Jsonl(_) => Ok(()),
+            Self::Markdown(out) => {
+                markdown_row(out, names().map(one_line))?;
+                let rule = |field: &ResultField| if field.is_number() { "---:" } else { "---" };
+                markdown_row(out, fields.iter().map(|field| rule(field).to_owned()))
+            }
+        }
+    }
+
+    fn body(&mut self, rows: &Rows) -> io::Result<()> {
+        for row in &rows.rows {
+            match self {
+                Self::Csv(writer) => writer
+                    .write_record(row.iter().map(csv_cell))
+                    .map_err(io::Error::other)?,
+                Self::Jsonl(out) => {
+                    let names = rows.fields.iter().map(|field| field.name.clone());
+                    let object: Map<String, Value> = names.zip(row.iter().cloned()).collect();
+                    writeln!(out, "{}", Value::Object(object))?;
+                }
+                Self::Markdown(out) => markdown_row(out, row.iter().map(|value| one_line(&plain(value))))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(writer) => writer.flush(),
+            Self::Jsonl(out) | Self::Markdown(out) => out.flush(),
+        }
+    }
 }
 
 /// NULL is an empty cell, as in BigQuery's own exports.
@@ -135,12 +173,6 @@ fn csv_cell(value: &Value) -> String {
         Value::Null => String::new(),
         other => plain(other),
     }
-}
-
-fn record<T: AsRef<[u8]>>(out: &mut impl Write, cells: impl Iterator<Item = T>) -> io::Result<()> {
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
-    writer.write_record(cells).map_err(io::Error::other)?;
-    writer.flush()
 }
 
 fn markdown_row(out: &mut impl Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
@@ -176,8 +208,11 @@ mod tests {
             total: 2,
         };
         let mut out = Vec::new();
-        header(format, &rows.fields, &mut out).expect("memory takes it");
-        body(format, &rows, &mut out).expect("memory takes it");
+        let mut sink = Sink::new(format, &mut out);
+        sink.header(&rows.fields).expect("memory takes it");
+        sink.body(&rows).expect("memory takes it");
+        sink.flush().expect("memory takes it");
+        drop(sink);
         String::from_utf8(out).expect("text")
     }
 

@@ -57,12 +57,6 @@ impl Session {
         if !settings.dry_runs() {
             return None;
         }
-        match self.connection.get(settings).await {
-            Ok(bigquery) => Some(DryRunStep::new(bigquery, settings)),
-            Err(error) => {
-                tracing::warn!(%error, "answers are not planned by BigQuery");
-                None
-            }
-        }
+        DryRunStep::over(self.connection.get(settings).await, settings)
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bigquill_analysis::syntax::lexer::{TokenKind, tokens};
 use tokio::task::AbortHandle;
 use tower_lsp::lsp_types::request::{CodeLensRefresh, InlayHintRefreshRequest};
 use tower_lsp::lsp_types::{MessageType, Url};
@@ -12,8 +11,9 @@ use tower_lsp::lsp_types::{MessageType, Url};
 use super::Session;
 use crate::bigquery::job::Query;
 use crate::bigquery::parameter::{Declared, ParameterError, Parameters};
-use crate::bigquery::unit::{Unit, units};
+use crate::bigquery::unit::{Unit, has_template, units};
 use crate::bigquery::{BigQuery, BigQueryError, DryRun};
+use crate::settings::Settings;
 
 /// What BigQuery said of the statements of a document.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,15 +40,17 @@ pub(super) struct DryRunSlot {
 }
 
 impl DryRuns {
-    /// The parts of a text that were asked, each with its answer.
+    /// The parts of a text that were asked with the values that their parameters have now, each with its answer.
     #[must_use]
-    pub fn of<'a>(&'a self, text: &'a str) -> Vec<(Unit, &'a DryRun)> {
+    pub fn of<'a>(&'a self, text: &'a str, settings: &Settings) -> Vec<(Unit, &'a DryRun)> {
         if self.answers.is_empty() {
             return Vec::new();
         }
+        let declared = Declared::read(text, &settings.parameters);
         let answered = |unit: Unit| {
-            let (_, answer) = self.answers.get(text.get(unit.range.clone())?)?;
-            Some((unit, answer))
+            let sql = text.get(unit.range.clone())?;
+            let (parameters, answer) = self.answers.get(sql)?;
+            (declared.of(sql).as_ref() == Ok(parameters)).then_some((unit, answer))
         };
         units(text).into_iter().filter_map(answered).collect()
     }
@@ -109,10 +111,14 @@ impl Session {
             catalog_epoch: snapshot.catalog_epoch,
             answers: HashMap::new(),
         };
-        let failed = self
-            .ask_each(&queries, known.then_some(&*before), &mut answers)
-            .await
-            .err();
+        if known {
+            let still = |query: &Query| {
+                let answer = before.answer(query)?.clone();
+                Some((query.sql.clone(), (query.parameters.clone(), answer)))
+            };
+            answers.answers.extend(queries.iter().filter_map(still));
+        }
+        let failed = self.ask_each(&queries, &mut answers, slot).await.err();
         slot.put(Arc::new(answers));
         self.show_dry_runs(uri);
         let why = match (failed, left_out) {
@@ -127,26 +133,25 @@ impl Session {
         }
     }
 
+    /// Asks what is not answered yet. An answer counts at once: a change of the text may end this at any time.
     async fn ask_each(
         &self,
         queries: &[Query],
-        known: Option<&DryRuns>,
         answers: &mut DryRuns,
+        slot: &DryRunSlot,
     ) -> Result<(), BigQueryError> {
         let mut bigquery: Option<Arc<BigQuery>> = None;
         for query in queries {
-            let answer = match known.and_then(|known| known.answer(query)) {
-                Some(answer) => answer.clone(),
-                None => {
-                    let bigquery = match &bigquery {
-                        Some(bigquery) => bigquery,
-                        None => bigquery.insert(self.connection.get(&self.settings()).await?),
-                    };
-                    bigquery.plan(query).await?
-                }
+            if answers.answer(query).is_some() {
+                continue;
+            }
+            let bigquery = match &bigquery {
+                Some(bigquery) => bigquery,
+                None => bigquery.insert(self.connection.get(&self.settings()).await?),
             };
-            let asked = (query.parameters.clone(), answer);
+            let asked = (query.parameters.clone(), bigquery.plan(query).await?);
             answers.answers.insert(query.sql.clone(), asked);
+            slot.put(Arc::new(answers.clone()));
         }
         Ok(())
     }
@@ -194,11 +199,6 @@ fn askable(text: &str, parameters: &BTreeMap<String, String>) -> (Vec<Query>, Op
         }
     }
     (queries, left_out)
-}
-
-/// Whether a template tag stands in this SQL.
-pub(crate) fn has_template(sql: &str) -> bool {
-    tokens(sql).iter().any(|token| token.kind == TokenKind::Template)
 }
 
 #[cfg(test)]

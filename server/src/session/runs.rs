@@ -1,7 +1,7 @@
 //! What was run for a person in this session: jobs under way, and results whose pages are documents.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +22,9 @@ pub const RESULTS_SCHEME: &str = "bigquill";
 const KEPT: usize = 100;
 
 /// Jobs and results of a session.
-#[derive(Default)]
 pub struct Runs {
+    /// In the addresses of pages, so that those of another server are not taken for ours.
+    nonce: String,
     numbers: AtomicU64,
     running: DashMap<u64, Running>,
     results: Mutex<BTreeMap<u64, Arc<Results>>>,
@@ -64,6 +65,18 @@ pub struct PageId {
     pub results: u64,
     /// Which page of them, from 1.
     pub page: u64,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self {
+            nonce: format!("{:016x}", fastrand::u64(..)),
+            numbers: AtomicU64::new(1),
+            running: DashMap::new(),
+            results: Mutex::default(),
+            folder: Mutex::default(),
+        }
+    }
 }
 
 impl Runs {
@@ -120,7 +133,7 @@ impl Runs {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = match &mut *folder {
             Some(folder) => folder,
-            none => none.insert(tempfile::Builder::new().prefix("bigquill-results-").tempdir()?),
+            none => none.insert(private_folder()?),
         };
         let place = folder
             .path()
@@ -128,13 +141,45 @@ impl Runs {
             .join(id.page.to_string());
         std::fs::create_dir_all(&place)?;
         let path = place.join(results.page_name(id.page));
-        if !path.exists() {
-            std::fs::write(&path, text)?;
-            let mut permissions = std::fs::metadata(&path)?.permissions();
-            permissions.set_readonly(true);
-            std::fs::set_permissions(&path, permissions)?;
-        }
+        // Beside it first: a page is there whole, or not at all. For its owner alone, as such files are.
+        let mut file = tempfile::NamedTempFile::new_in(&place)?;
+        file.write_all(text.as_bytes())?;
+        let mut permissions = file.as_file().metadata()?.permissions();
+        permissions.set_readonly(true);
+        file.as_file().set_permissions(permissions)?;
+        file.persist(&path).map_err(|error| error.error)?;
         Ok(path)
+    }
+
+    /// The page that a document of this session shows, be it a file or not.
+    #[must_use]
+    pub fn page_of(&self, uri: &Url) -> Option<PageId> {
+        let path = if uri.scheme() == RESULTS_SCHEME {
+            let rest = uri.path().strip_prefix("/results/")?;
+            PathBuf::from(rest.strip_prefix(self.nonce.as_str())?.strip_prefix('/')?)
+        } else {
+            let path = uri.to_file_path().ok()?;
+            let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+            path.strip_prefix(folder.as_ref()?.path()).ok()?.to_owned()
+        };
+        let mut parts = path.iter().map(|part| part.to_str()?.parse().ok());
+        Some(PageId {
+            results: parts.next()??,
+            page: parts.next()??,
+        })
+    }
+
+    /// The address under which a client asks for a page.
+    #[must_use]
+    pub fn uri(&self, id: PageId, results: &Results) -> Option<Url> {
+        let mut uri = Url::parse(&format!("{RESULTS_SCHEME}:/results")).ok()?;
+        uri.path_segments_mut().ok()?.extend([
+            self.nonce.clone(),
+            id.results.to_string(),
+            id.page.to_string(),
+            results.page_name(id.page),
+        ]);
+        Some(uri)
     }
 
     /// Removes the pages that are files: the session is over.
@@ -165,8 +210,23 @@ impl Results {
     /// # Errors
     /// Where BigQuery does not give its rows.
     pub async fn page(&self, page: u64) -> Result<String, BigQueryError> {
-        let start = (page.max(1) - 1) * self.page_rows as u64;
-        let rows = self.bigquery.rows(&self.source, start, self.page_rows).await?;
+        let start = page.saturating_sub(1).saturating_mul(self.page_rows as u64);
+        let mut rows = self.bigquery.rows(&self.source, start, self.page_rows).await?;
+        // BigQuery cuts an answer at 10 MB.
+        while rows.rows.len() < self.page_rows {
+            let next = start.saturating_add(rows.rows.len() as u64);
+            if next >= rows.total {
+                break;
+            }
+            let more = self
+                .bigquery
+                .rows(&self.source, next, self.page_rows - rows.rows.len())
+                .await?;
+            if more.rows.is_empty() {
+                break;
+            }
+            rows.rows.extend(more.rows);
+        }
         Ok(format!(
             "{}\n\n{}\n\n{}\n",
             self.head,
@@ -199,25 +259,14 @@ impl Results {
     }
 }
 
-impl PageId {
-    /// The page that a document shows, be it a file or not.
-    #[must_use]
-    pub fn of(uri: &Url) -> Option<Self> {
-        let mut parts = uri.path().rsplit('/').skip(1);
-        let page = parts.next()?.parse().ok()?;
-        let results = parts.next()?.parse().ok()?;
-        Some(Self { results, page })
+/// A folder in the folder for temporary files that only its owner may look into.
+fn private_folder() -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("bigquill-results-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o700));
     }
-
-    /// The address under which a client asks for it.
-    #[must_use]
-    pub fn uri(self, results: &Results) -> Option<Url> {
-        let mut uri = Url::parse(&format!("{RESULTS_SCHEME}:/results")).ok()?;
-        uri.path_segments_mut().ok()?.extend([
-            self.results.to_string(),
-            self.page.to_string(),
-            results.page_name(self.page),
-        ]);
-        Some(uri)
-    }
+    builder.tempdir()
 }

@@ -53,7 +53,8 @@ impl ByteLimit {
         }
         Ok(Self {
             text: text.trim().to_owned(),
-            bytes: (number * (1_u64 << shift) as f64) as u64,
+            // The smallest limit is a byte, for 0 is none.
+            bytes: (number * (1_u64 << shift) as f64).ceil() as u64,
         })
     }
 }
@@ -123,6 +124,7 @@ mod tests {
             ("10 b", Some(10)),
             ("1000000", Some(1_000_000)),
             ("0", None),
+            ("0.5", Some(1)),
         ] {
             assert_eq!(
                 ByteLimit::parse(text).map(|limit| limit.bytes()),

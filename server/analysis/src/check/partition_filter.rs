@@ -50,6 +50,8 @@ pub struct Unfiltered<'a> {
     pub qualifier: Option<&'a str>,
     /// BigQuery refuses to read it so.
     pub required: bool,
+    /// A condition in WHERE changes nothing but what is read.
+    pub fixable: bool,
 }
 
 /// The finding: an error where BigQuery refuses, information where it only costs.
@@ -67,7 +69,9 @@ pub fn diagnostic(text: &str, unfiltered: &Unfiltered<'_>) -> Diagnostic {
     if !unfiltered.required {
         diagnostic.severity = Severity::Information;
     }
-    diagnostic.fixes.extend(fix(text, unfiltered));
+    if unfiltered.fixable {
+        diagnostic.fixes.extend(fix(text, unfiltered));
+    }
     diagnostic
 }
 
@@ -95,7 +99,14 @@ fn edits(text: &str, table_end: usize, condition: &str) -> Option<Vec<(Range<usi
     let code: Vec<&Token> = all.iter().filter(|token| !token.is_comment()).collect();
     let from = code.partition_point(|token| token.end <= table_end);
     let stop = clause_end(text, &code, from, AFTER_FROM);
-    let before = code.get(stop.checked_sub(1)?)?.end;
+    let last = code.get(stop.checked_sub(1)?)?;
+    if ["OUTER", "FULL", "LEFT", "INNER"]
+        .iter()
+        .any(|word| last.is_word(text, word))
+    {
+        return None; // of `FULL OUTER UNION ALL BY NAME`
+    }
+    let before = last.end;
     match code.get(stop) {
         Some(word) if word.is_word(text, "WHERE") => {
             let end = clause_end(text, &code, stop + 1, AFTER_WHERE);
@@ -126,7 +137,12 @@ fn clause_end(text: &str, code: &[&Token], from: usize, words: &[&str]) -> usize
             ")" | "]" if depth == 0 => return at,
             ")" | "]" => depth -= 1,
             ";" | "|>" if depth == 0 => return at,
-            _ if depth == 0 && words.iter().any(|word| token.is_word(text, word)) => return at,
+            _ if depth == 0
+                && words.iter().any(|word| token.is_word(text, word))
+                && !(at > 0 && code[at - 1].is_symbol(text, ".")) =>
+            {
+                return at;
+            }
             _ => {}
         }
     }
@@ -187,6 +203,11 @@ mod tests {
             "WITH x AS (SELECT DATE_TRUNC(day, MONTH) AS month, id FROM d.logs) SELECT id FROM x WHERE month = '2024-01-01'",
             "FROM d.logs |> WHERE day > '2024-01-01' |> SELECT id",
             "SELECT id FROM d.plain",
+            "SELECT e FROM (SELECT c AS e FROM (SELECT day AS c FROM d.logs)) WHERE e > '2024-01-01'",
+            "FROM d.logs |> EXTEND day AS c |> WHERE c > '2024-01-01'",
+            "SELECT a.id FROM (d.logs a JOIN d.plain b ON a.day = b.day)",
+            "UPDATE d.plain SET id = 1 FROM (SELECT * FROM d.logs) l WHERE l.day = plain.day",
+            "CREATE VIEW d.v AS SELECT id FROM d.logs",
             "SELECT (SELECT COUNT(*) FROM d.logs WHERE logs.day = p.day) FROM d.plain p",
         ] {
             assert_eq!(found(sql, &snapshot), [], "{sql}");
@@ -252,6 +273,14 @@ mod tests {
             let fixed = apply_edits(sql, &found[0].fixes[0].edits);
             assert_eq!(fixed, expected);
             assert_eq!(check(&fixed, &by_day), [], "{fixed}");
+        }
+        for sql in [
+            "SELECT a.id FROM d.plain b LEFT JOIN d.logs a ON a.id = b.id",
+            "SELECT a.id FROM (d.logs a JOIN d.plain b ON a.id = b.id)",
+            "SELECT id FROM d.logs FULL OUTER UNION ALL BY NAME SELECT id FROM d.plain",
+        ] {
+            let found = found(sql, &by_day);
+            assert!(found.iter().all(|d| d.fixes.is_empty()), "{sql}");
         }
         let found = found("SELECT id FROM d.logs", &snapshot(INGESTION));
         let fix = &found[0].fixes[0].edits[0].1;

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    Expr, Ident, JoinConstraint, PipeOperator, Query, Select, SelectItem, TableWithJoins, Visit, Visitor,
+    Expr, Ident, Join, JoinConstraint, JoinOperator, PipeOperator, Query, Select, SelectItem, TableFactor,
+    TableWithJoins, Visit, Visitor,
 };
 
 use super::scope::{Relation, Scope, Source};
@@ -27,6 +28,8 @@ pub(super) struct Partitions {
     /// For each SELECT, and each row of pipes, the names in its conditions, in small letters.
     conditions: Vec<HashSet<String>>,
     candidates: Vec<Candidate>,
+    /// Names that stand for expressions outside of their query: what an expression mentions, then its name.
+    aliases: Vec<(Vec<String>, String)>,
 }
 
 #[derive(Debug)]
@@ -40,8 +43,8 @@ struct Candidate {
     data_type: Option<DataType>,
     qualifier: Option<String>,
     required: bool,
-    /// Names in small letters that stand for the column outside of its query.
-    aliases: Vec<String>,
+    /// A condition in WHERE would leave the rows of an outer join, or brackets of a join, wrong.
+    joined_loosely: bool,
 }
 
 impl Resolver<'_> {
@@ -59,18 +62,23 @@ impl Resolver<'_> {
             if mentions.name_one(relation.alias.as_deref(), &candidate.columns) {
                 continue;
             }
-            candidate.aliases = aliases_of(&candidate.columns, &select.projection);
+            candidate.joined_loosely = joined_loosely(&select.from);
             self.partitions.candidates.push(candidate);
         }
+        self.partitions
+            .aliases
+            .extend(select.projection.iter().filter_map(alias));
         self.partitions.conditions.push(mentions.names());
     }
 
-    /// Conditions between pipes.
+    /// What pipes mention.
     pub(super) fn partitions_of_pipes(&mut self, operators: &[PipeOperator]) {
         let mut mentions = Mentions::default();
+        // Whatever they mention: EXTEND gives a column another name, JOIN has conditions of its own.
         for operator in operators {
-            if let PipeOperator::Where { expr } = operator {
-                let _ = expr.visit(&mut mentions);
+            let _ = operator.visit(&mut mentions);
+            if let PipeOperator::Join(join) = operator {
+                condition_of(join, &mut mentions);
             }
         }
         self.partitions.conditions.push(mentions.names());
@@ -113,7 +121,7 @@ impl Resolver<'_> {
             data_type,
             qualifier: relation.alias.clone().filter(|_| several),
             required: partitioning.require_filter,
-            aliases: Vec::new(),
+            joined_loosely: false,
         })
     }
 
@@ -122,15 +130,27 @@ impl Resolver<'_> {
         let Partitions {
             conditions,
             candidates,
+            aliases,
         } = std::mem::take(&mut self.partitions);
         let elsewhere = |candidate: &Candidate, name: &str| {
             let mut others = conditions.iter().enumerate();
             others.any(|(at, names)| at != candidate.own && names.contains(name))
         };
         let filtered = |candidate: &Candidate| {
-            let columns = candidate.columns.iter().map(|column| column.to_lowercase());
-            let mut names = columns.chain(candidate.aliases.iter().cloned());
-            names.any(|name| elsewhere(candidate, &name))
+            let mut names: HashSet<String> = candidate.columns.iter().map(|c| c.to_lowercase()).collect();
+            // A name may stand for a name that stands for the column.
+            loop {
+                let known = names.len();
+                for (mentioned, alias) in &aliases {
+                    if mentioned.iter().any(|name| names.contains(name)) {
+                        names.insert(alias.clone());
+                    }
+                }
+                if names.len() == known {
+                    break;
+                }
+            }
+            names.iter().any(|name| elsewhere(candidate, name))
         };
         let finding = |candidate: &Candidate| {
             let table = self.snapshot.display_name(&candidate.table);
@@ -143,6 +163,7 @@ impl Resolver<'_> {
                     data_type: candidate.data_type.clone(),
                     qualifier: candidate.qualifier.as_deref(),
                     required: candidate.required,
+                    fixable: !candidate.joined_loosely,
                 },
             )
         };
@@ -211,34 +232,58 @@ fn conditions(select: &Select, mentions: &mut Mentions) {
     {
         let _ = expr.visit(mentions);
     }
-    for join in select.from.iter().flat_map(|item: &TableWithJoins| &item.joins) {
-        match constraint(&join.join_operator) {
-            Some(JoinConstraint::On(expr)) => {
-                let _ = expr.visit(mentions);
-            }
-            Some(JoinConstraint::Using(columns)) => {
-                for column in columns {
-                    if let Some(ident) = column.0.last().and_then(|part| part.as_ident()) {
-                        mentions.add(std::slice::from_ref(ident));
-                    }
-                }
-            }
-            _ => {}
-        }
+    for item in &select.from {
+        conditions_of_joins(item, mentions);
     }
 }
 
-/// Names of select items in which one of these columns stands.
-fn aliases_of(columns: &[String], projection: &[SelectItem]) -> Vec<String> {
-    let alias = |item: &SelectItem| {
-        let SelectItem::ExprWithAlias { expr, alias } = item else {
-            return None;
-        };
-        let mut mentions = Mentions::default();
-        let _ = expr.visit(&mut mentions);
-        mentions
-            .name_one(None, columns)
-            .then(|| alias.value.to_lowercase())
+fn conditions_of_joins(item: &TableWithJoins, mentions: &mut Mentions) {
+    let tables = std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation));
+    for table in tables {
+        if let TableFactor::NestedJoin { table_with_joins, .. } = table {
+            conditions_of_joins(table_with_joins, mentions);
+        }
+    }
+    for join in &item.joins {
+        condition_of(join, mentions);
+    }
+}
+
+fn condition_of(join: &Join, mentions: &mut Mentions) {
+    match constraint(&join.join_operator) {
+        Some(JoinConstraint::On(expr)) => {
+            let _ = expr.visit(mentions);
+        }
+        Some(JoinConstraint::Using(columns)) => {
+            for column in columns {
+                if let Some(ident) = column.0.last().and_then(|part| part.as_ident()) {
+                    mentions.add(std::slice::from_ref(ident));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a join of this FROM clause keeps rows without a partner, or stands in brackets.
+fn joined_loosely(from: &[TableWithJoins]) -> bool {
+    use JoinOperator as J;
+    let nested = |table: &TableFactor| matches!(table, TableFactor::NestedJoin { .. });
+    from.iter().any(|item| {
+        nested(&item.relation)
+            || item.joins.iter().any(|join| {
+                let inner = matches!(join.join_operator, J::Join(_) | J::Inner(_) | J::CrossJoin(_));
+                !inner || nested(&join.relation)
+            })
+    })
+}
+
+/// What a select item mentions, and the name that it has outside, where it has one of its own.
+fn alias(item: &SelectItem) -> Option<(Vec<String>, String)> {
+    let SelectItem::ExprWithAlias { expr, alias } = item else {
+        return None;
     };
-    projection.iter().filter_map(alias).collect()
+    let mut mentions = Mentions::default();
+    let _ = expr.visit(&mut mentions);
+    Some((mentions.names().into_iter().collect(), alias.value.to_lowercase()))
 }

@@ -181,15 +181,10 @@ impl Lexer<'_> {
 
     fn line_end(&self, from: usize) -> usize {
         let rest = self.bytes.get(from..).unwrap_or_default();
-        let end = rest
-            .iter()
-            .position(|&b| b == b'\n')
-            .map_or(self.bytes.len(), |i| from + i);
-        if end > from && self.bytes.get(end - 1) == Some(&b'\r') {
-            end - 1
-        } else {
-            end
-        }
+        // GoogleSQL ends a comment at a lone carriage return, too.
+        rest.iter()
+            .position(|&b| matches!(b, b'\n' | b'\r'))
+            .map_or(self.bytes.len(), |i| from + i)
     }
 
     fn line_comment(&mut self) {

@@ -4,6 +4,31 @@
 
 use super::lexer::{TokenKind, tokens};
 
+/// Types that a parameter may have, with the other names of some.
+const TYPES: &[&str] = &[
+    "STRING",
+    "BYTES",
+    "INT64",
+    "INT",
+    "INTEGER",
+    "BIGINT",
+    "FLOAT64",
+    "FLOAT",
+    "BOOL",
+    "BOOLEAN",
+    "NUMERIC",
+    "DECIMAL",
+    "BIGNUMERIC",
+    "BIGDECIMAL",
+    "DATE",
+    "DATETIME",
+    "TIME",
+    "TIMESTAMP",
+    "INTERVAL",
+    "JSON",
+    "GEOGRAPHY",
+];
+
 /// A parameter that a comment declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declaration {
@@ -52,10 +77,24 @@ pub fn declaration(comment: &str) -> Option<Declaration> {
     let rest = comment.trim_start_matches(['-', '#']).trim().strip_prefix('@')?;
     let (name, text) = rest.split_once(char::is_whitespace)?;
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    is_name.then(|| Declaration {
+    (is_name && begins_with_type(text)).then(|| Declaration {
         name: name.to_owned(),
         text: text.trim().to_owned(),
     })
+}
+
+/// Whether a type stands at the start; else the comment only speaks of the parameter.
+fn begins_with_type(text: &str) -> bool {
+    let word = text
+        .trim()
+        .split(|c: char| c == '=' || c.is_whitespace())
+        .next()
+        .unwrap_or_default();
+    let upper = word.to_ascii_uppercase();
+    let element = upper
+        .strip_prefix("ARRAY<")
+        .and_then(|rest| rest.strip_suffix('>'));
+    TYPES.contains(&element.unwrap_or(&upper))
 }
 
 #[cfg(test)]
@@ -72,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_comment_declares() {
-        let text = "-- @day DATE = 2024-01-01\n# @1 INT64 = 3\n-- mail me @ home\n-- @alone\nSELECT '-- @s STRING = x'";
+        let text = "-- @day DATE = 2024-01-01\n# @1 INT64 = 3\n-- mail me @ home\n-- @alone\n-- @day the first day\nSELECT '-- @s STRING = x'";
         let expected = [("day", "DATE = 2024-01-01"), ("1", "INT64 = 3")];
         let found = declarations(text);
         let found: Vec<_> = found.iter().map(|d| (d.name.as_str(), d.text.as_str())).collect();

@@ -48,7 +48,7 @@ impl Aws {
         let verification = required(source, "regional_cred_verification_url")?;
         let tried =
             json!({ "regional_cred_verification_url": verification.replace("{region}", "us-east-1") });
-        http::sign_in_url(&tried, "regional_cred_verification_url")?;
+        http::amazon_url(&tried, "regional_cred_verification_url")?;
         Ok(Self {
             region_url: optional("region_url")?,
             keys_url: optional("url")?,

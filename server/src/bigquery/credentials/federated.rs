@@ -55,7 +55,7 @@ impl ExternalAccount {
         Ok(Self {
             audience,
             subject_token_type,
-            token_url: http::sign_in_url(value, "token_url")?,
+            token_url: http::google_url(value, "token_url")?,
             client: Client::read(value).ok(),
             user_project: text(value, "workforce_pool_user_project"),
             source,
@@ -114,7 +114,7 @@ impl TokenSource for ExternalAccount {
 impl ExternalUser {
     pub(super) fn read(value: &Value) -> Result<Self, String> {
         Ok(Self {
-            token_url: http::sign_in_url(value, "token_url")?,
+            token_url: http::google_url(value, "token_url")?,
             client: Client::read(value)?,
             refresh_token: Mutex::new(required(value, "refresh_token")?),
         })

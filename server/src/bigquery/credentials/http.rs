@@ -26,6 +26,33 @@ pub(super) fn sign_in_url(value: &Value, member: &str) -> Result<Url, String> {
     url(value, member, is_loopback)
 }
 
+/// A member that is an address of Google's own which is sent somebody's identity: a file that names another host would
+/// have it sent there. Or one on this machine.
+pub(super) fn google_url(value: &Value, member: &str) -> Result<Url, String> {
+    let url = sign_in_url(value, member)?;
+    if is_of(&url, "googleapis.com") || is_loopback(&url) {
+        Ok(url)
+    } else {
+        Err(format!("its `{member}` is no address of googleapis.com"))
+    }
+}
+
+/// A member that is an address of Amazon's, or one on this machine.
+pub(super) fn amazon_url(value: &Value, member: &str) -> Result<Url, String> {
+    let url = sign_in_url(value, member)?;
+    if is_of(&url, "amazonaws.com") || is_of(&url, "amazonaws.com.cn") || is_loopback(&url) {
+        Ok(url)
+    } else {
+        Err(format!("its `{member}` is no address of amazonaws.com"))
+    }
+}
+
+fn is_of(url: &Url, domain: &str) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    host.strip_suffix(domain)
+        .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
 /// A member that is the address of the machine's own identity: metadata servers are link-local and speak plain HTTP.
 pub(super) fn machine_url(value: &Value, member: &str) -> Result<Url, String> {
     url(value, member, |url| is_loopback(url) || is_link_local(url))
@@ -139,6 +166,16 @@ mod tests {
             sign_in_url(&of(good), "u").expect(good);
             machine_url(&of(good), "u").expect(good);
         }
+        for other in [
+            "https://evil.example/token",
+            "https://evilgoogleapis.com/",
+            "https://googleapis.com.evil.example/",
+        ] {
+            google_url(&of(other), "u").expect_err(other);
+            amazon_url(&of(other), "u").expect_err(other);
+        }
+        google_url(&of("https://sts.mtls.googleapis.com/v1/token"), "u").expect("Google's");
+        amazon_url(&of("https://sts.eu-west-1.amazonaws.com?Action=A"), "u").expect("Amazon's");
         for of_machine in ["http://169.254.169.254/latest", "http://[fd00:ec2::254]/latest"] {
             machine_url(&of(of_machine), "u").expect(of_machine);
             sign_in_url(&of(of_machine), "u").expect_err(of_machine);

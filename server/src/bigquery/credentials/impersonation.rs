@@ -56,7 +56,7 @@ impl Impersonation {
             }
         };
         Ok(Self {
-            url: http::sign_in_url(value, "service_account_impersonation_url")?,
+            url: http::google_url(value, "service_account_impersonation_url")?,
             delegates: delegates.filter_map(Value::as_str).map(name).collect(),
             lifetime: value
                 .pointer("/service_account_impersonation/token_lifetime_seconds")

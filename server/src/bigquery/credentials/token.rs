@@ -52,6 +52,9 @@ impl<S: TokenSource> TokenSource for Kept<S> {
     }
 }
 
+/// No token is good for longer than a day, whatever is said.
+const LONGEST: u64 = 24 * 60 * 60;
+
 impl Token {
     fn is_good(&self) -> bool {
         self.expires_at > SystemTime::now() + BEFORE_ITS_END
@@ -61,7 +64,7 @@ impl Token {
     pub(super) fn for_seconds(text: String, seconds: u64) -> Self {
         Self {
             text,
-            expires_at: SystemTime::now() + Duration::from_secs(seconds),
+            expires_at: SystemTime::now() + Duration::from_secs(seconds.min(LONGEST)),
         }
     }
 }
