@@ -22,6 +22,9 @@ const FUEL: u64 = 1_000_000;
 /// Stands before and after the number of a message in a rendered template. A noncharacter: no template writes it.
 const MARK: char = '\u{fdd0}';
 
+/// Stands for an answer where only what follows it matters.
+const ANSWER: &str = "SELECT 1 AS answer";
+
 /// A compiled chat template.
 #[derive(Debug, Clone)]
 pub(crate) struct ChatTemplate {
@@ -44,8 +47,12 @@ impl Tokenizer {
         if prompt.messages.is_empty() {
             return Err(TokenizerError::Chat("the chat has no message".to_owned()));
         }
+        self.segment_ids(self.chat_segments(&prompt.messages)?)
+    }
+
+    fn segment_ids(&self, segments: Vec<Segment>) -> Result<Vec<u32>, TokenizerError> {
         let mut ids = Vec::new();
-        for segment in self.chat_segments(&prompt.messages)? {
+        for segment in segments {
             match segment {
                 Segment::Control(id) => ids.push(id),
                 Segment::Text(text) => ids.extend(self.encode(&text)?),
@@ -55,6 +62,55 @@ impl Tokenizer {
             ids.insert(0, bos);
         }
         Ok(ids)
+    }
+
+    /// The ids of a chat that was rendered already: control tokens that stand in the text become control tokens. For
+    /// text that a template made, never for what people say.
+    ///
+    /// # Errors
+    /// Where the BPE fails.
+    pub fn encode_rendered(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let (mut segments, mut rest) = (Vec::new(), String::new());
+        self.split_controls(text, &mut rest, &mut segments);
+        push_text(&mut rest, &mut segments);
+        self.segment_ids(segments)
+    }
+
+    /// The ids of an answer with the token that ends it: what a model learns to say.
+    ///
+    /// # Errors
+    /// Where the model names no token that ends an answer, or the BPE fails.
+    pub fn encode_answer(&self, answer: &str) -> Result<Vec<u32>, TokenizerError> {
+        let end = self.answer_end()?;
+        // Data for other trainers writes the end into the text.
+        let written = self.written(end).unwrap_or_default();
+        let mut ids = self.encode(answer.strip_suffix(written).unwrap_or(answer))?;
+        ids.push(end);
+        Ok(ids)
+    }
+
+    /// The token that the chat's form puts after an answer; the end of the text where it puts none.
+    fn answer_end(&self) -> Result<u32, TokenizerError> {
+        let message = |role, content: &str| Message {
+            role,
+            content: content.to_owned(),
+        };
+        let turn = [message(Role::User, "?"), message(Role::Assistant, ANSWER)];
+        let segments = self.chat_segments(&turn)?;
+        let answer = |segment: &Segment| matches!(segment, Segment::Text(text) if text.contains(ANSWER));
+        let after =
+            segments
+                .iter()
+                .skip_while(|segment| !answer(segment))
+                .find_map(|segment| match segment {
+                    Segment::Control(id) if self.is_end(*id) => Some(*id),
+                    _ => None,
+                });
+        after.or(self.eos()).ok_or_else(|| {
+            TokenizerError::Chat(
+                "the model names no token that ends an answer; take another model".to_owned(),
+            )
+        })
     }
 
     fn chat_segments(&self, messages: &[Message]) -> Result<Vec<Segment>, TokenizerError> {

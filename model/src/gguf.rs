@@ -281,6 +281,7 @@ pub struct Gguf {
     path: PathBuf,
     map: Arc<Mmap>,
     metadata: Arc<HashMap<String, Value>>,
+    stored: parse::StoredMetadata,
     tensors: Arc<HashMap<String, TensorInfo>>,
 }
 
@@ -312,6 +313,7 @@ impl Gguf {
             path: path.to_owned(),
             map: Arc::new(map),
             metadata: Arc::new(contents.metadata),
+            stored: contents.stored,
             tensors: Arc::new(contents.tensors),
         })
     }
@@ -326,6 +328,17 @@ impl Gguf {
     #[must_use]
     pub fn metadata(&self) -> &HashMap<String, Value> {
         &self.metadata
+    }
+
+    /// The metadata's own bytes, with the number of keys and the alignment of tensors. `file_type` takes the place of
+    /// `general.file_type` where there is one (ggml's `enum llama_ftype`).
+    pub(crate) fn stored_metadata(&self, file_type: u32) -> (u64, Vec<u8>, u64) {
+        let mut bytes = self.map[self.stored.bytes.clone()].to_vec();
+        if let Some(place) = self.stored.file_type {
+            let place = place - self.stored.bytes.start;
+            bytes[place..place + 4].copy_from_slice(&file_type.to_le_bytes());
+        }
+        (self.stored.count, bytes, self.stored.alignment)
     }
 
     /// The metadata under a key.

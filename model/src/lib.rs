@@ -19,3 +19,4 @@ pub mod sampler;
 pub mod store;
 pub mod testing;
 pub mod tokenizer;
+pub mod train;

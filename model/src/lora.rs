@@ -6,6 +6,8 @@
 
 mod config;
 mod embedded;
+mod merge;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +20,8 @@ use crate::decoder::{Architecture, Config};
 
 pub use config::LoraConfig;
 pub use embedded::{EmbeddedAdapter, embedded_adapters};
+pub use merge::{MergeError, merge};
+pub use write::write_atomically;
 
 /// Largest file that is read: a rank of 256 over all of a 7B model in 32 bits is about 2.7 GB.
 const MAX_BYTES: u64 = 4 << 30;
@@ -41,6 +45,14 @@ pub enum LoraError {
     /// The adapter uses a form of LoRA that is not computed here.
     #[error("the adapter uses {0}, which is not supported; train it as plain LoRA on the linear layers")]
     Unsupported(String),
+    /// The adapter cannot be stored.
+    #[error("the adapter cannot be written to {path}: {reason}; free some space, or name another folder")]
+    Write {
+        /// The file or folder.
+        path: String,
+        /// What the system says.
+        reason: String,
+    },
     /// The adapter was made for another model.
     #[error("the adapter does not fit the model: {0}; name the adapter's own base model, or no adapter")]
     Foreign(String),
@@ -195,6 +207,13 @@ impl LoraAdapter {
     #[must_use]
     pub fn module(&self, layer: usize, projection: Projection) -> Option<&LoraWeights> {
         self.modules.get(&(layer, projection))
+    }
+
+    /// The modules that the adapter changes, by layer and projection.
+    pub fn modules(&self) -> impl Iterator<Item = (usize, Projection, &LoraWeights)> {
+        self.modules
+            .iter()
+            .map(|((layer, projection), weights)| (*layer, *projection, weights))
     }
 
     /// The pair of one module with B's rows in the order of the GGUF weight's rows.

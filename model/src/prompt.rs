@@ -68,6 +68,14 @@ pub fn repair(prompt: &Prompt, sql: &str, findings: &[String]) -> Prompt {
     repaired
 }
 
+/// The paths of the tables that a rendered prompt shows, in its order; none where it is of another form.
+pub fn shown_tables(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().skip_while(|line| *line != "Tables:").skip(1);
+    lines
+        .map_while(|line| line.strip_prefix("- "))
+        .filter_map(|line| Some(line.split_once(": ")?.0))
+}
+
 fn message(role: Role, content: String) -> Message {
     Message { role, content }
 }

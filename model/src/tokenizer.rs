@@ -119,6 +119,23 @@ impl Tokenizer {
         text
     }
 
+    /// Text of these ids with control tokens as they are written, for people to see what a model sees.
+    #[must_use]
+    pub fn decode_with_controls(&self, ids: &[u32]) -> String {
+        let mut text = String::new();
+        let is_control = |id: &u32| self.written(*id).is_some();
+        for run in ids.chunk_by(|a, b| is_control(a) == is_control(b)) {
+            match run.first() {
+                Some(id) if is_control(id) => run
+                    .iter()
+                    .filter_map(|id| self.written(*id))
+                    .for_each(|c| text += c),
+                _ => text += &self.decode(run),
+            }
+        }
+        text
+    }
+
     /// A decoder for one answer, fed token by token; it never emits half a character.
     #[must_use]
     pub fn decoder(&self) -> TextDecoder<'_> {

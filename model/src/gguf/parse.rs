@@ -1,6 +1,7 @@
 //! Reading the header: a cursor over the mapped bytes that never believes a length before it has seen the bytes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
 use super::{Array, GgufError, Quantization, TensorInfo, Value};
@@ -14,7 +15,21 @@ const DEFAULT_ALIGNMENT: u64 = 32;
 /// A file's header.
 pub(super) struct Contents {
     pub(super) metadata: HashMap<String, Value>,
+    pub(super) stored: StoredMetadata,
     pub(super) tensors: HashMap<String, TensorInfo>,
+}
+
+/// Where the metadata lies, for a file that takes it over as it is.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredMetadata {
+    /// Keys.
+    pub(crate) count: u64,
+    /// All keys with their values.
+    pub(crate) bytes: Range<usize>,
+    /// The 32 bits of `general.file_type`, from the file's start.
+    pub(crate) file_type: Option<usize>,
+    /// What tensors are aligned to.
+    pub(crate) alignment: u64,
 }
 
 /// Reads the header and places the tensors.
@@ -40,11 +55,16 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Contents, GgufError> {
     let tensor_count = cursor.u64()?;
     let key_count = cursor.u64()?;
     let mut metadata = HashMap::new();
+    let (start, mut file_type) = (cursor.position, None);
     for _ in 0..key_count {
         let key = cursor.string()?;
         let kind = cursor.u32()?;
+        if key == "general.file_type" && kind == 4 {
+            file_type = Some(cursor.position);
+        }
         metadata.insert(key, cursor.value(kind)?);
     }
+    let metadata_bytes = start..cursor.position;
     let mut placed = Vec::new();
     for _ in 0..tensor_count {
         placed.push(cursor.tensor()?);
@@ -61,7 +81,17 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Contents, GgufError> {
             return Err(cursor.malformed(format!("tensor {name} is there twice")));
         }
     }
-    Ok(Contents { metadata, tensors })
+    let stored = StoredMetadata {
+        count: key_count,
+        bytes: metadata_bytes,
+        file_type,
+        alignment,
+    };
+    Ok(Contents {
+        metadata,
+        stored,
+        tensors,
+    })
 }
 
 /// A tensor as the header states it; the offset is from the start of the data.

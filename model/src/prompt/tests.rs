@@ -222,3 +222,15 @@ fn a_repair_says_what_was_found() {
         Answer with the corrected query and nothing else.";
     assert_eq!(repaired.messages[2], message(Role::User, expected.to_owned()));
 }
+
+#[test]
+fn the_shown_tables_are_read_back_from_a_prompt() {
+    let resources = format!(
+        "[{}, {}]",
+        table("b", "x INT64", "notes: many"),
+        table("a", "y INT64", "")
+    );
+    let text = user(&snapshot(&resources, Some("p")), "- d.c: which?", None, 1000);
+    assert_eq!(shown_tables(&text).collect::<Vec<_>>(), ["d.b", "d.a"]);
+    assert_eq!(shown_tables("Question: no tables\n- d.c: x").count(), 0);
+}

@@ -1,0 +1,37 @@
+//! Fine-tuning: LoRA pairs trained on a quantized base (QLoRA, Dettmers et al. 2023) in the order of the data, with
+//! everything that decides the result taken from one seed.
+
+mod batch;
+mod checkpoint;
+pub mod data;
+mod error;
+mod evaluate;
+mod graph;
+mod memory;
+mod model;
+mod objective;
+mod ops;
+mod optimizer;
+mod parameters;
+mod preference;
+mod random;
+mod recompute;
+mod schedule;
+mod trainer;
+
+pub use batch::{Batch, Sequence};
+pub use checkpoint::{Checkpoint, Settings};
+pub use error::TrainError;
+pub use evaluate::{Greedy, measure};
+pub use memory::{Load, MemoryEstimate, available};
+pub use model::LoraModel;
+pub use objective::{Completions, Objective, Tally};
+pub use parameters::LoraOptions;
+pub use preference::{Preferences, reference};
+pub use recompute::Activations;
+pub use trainer::{TrainOptions, Trainer, Update};
+
+#[cfg(test)]
+mod parity;
+#[cfg(test)]
+mod tests;
