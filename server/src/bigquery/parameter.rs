@@ -3,26 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use bigquill_analysis::syntax::parameter::{Declaration, declarations, used};
+use bigquill_analysis::syntax::parameter::{Declaration, TypedText, declarations, type_names, used};
 use serde_json::{Value, json};
-
-/// Types that a parameter may have, and what BigQuery's SQL calls them besides.
-const TYPES: &[(&str, &[&str])] = &[
-    ("STRING", &[]),
-    ("BYTES", &[]),
-    ("INT64", &["INT", "INTEGER", "BIGINT"]),
-    ("FLOAT64", &["FLOAT"]),
-    ("BOOL", &["BOOLEAN"]),
-    ("NUMERIC", &["DECIMAL"]),
-    ("BIGNUMERIC", &["BIGDECIMAL"]),
-    ("DATE", &[]),
-    ("DATETIME", &[]),
-    ("TIME", &[]),
-    ("TIMESTAMP", &[]),
-    ("INTERVAL", &[]),
-    ("JSON", &[]),
-    ("GEOGRAPHY", &[]),
-];
 
 /// A parameter's type and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,26 +125,22 @@ impl Typed {
     /// # Errors
     /// What is wrong, and what it should be.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let end = text
-            .find(|c: char| c == '=' || c.is_whitespace())
-            .unwrap_or(text.len());
-        let (name, rest) = text.split_at(end);
-        let rest = rest.trim_start();
-        let value = rest.strip_prefix('=').unwrap_or(rest).trim();
-        let upper = name.to_ascii_uppercase();
-        let element = upper
-            .strip_prefix("ARRAY<")
-            .and_then(|rest| rest.strip_suffix('>'));
-        let data_type = canonical(element.unwrap_or(&upper)).ok_or_else(|| {
-            let names: Vec<&str> = TYPES.iter().map(|(name, _)| *name).collect();
-            format!("`{name}` is no type that a parameter can be given here; there are {} and ARRAY<…> of them, as in `DATE = 2024-01-01`", names.join(", "))
+        let TypedText {
+            written,
+            data_type,
+            array,
+            value,
+        } = TypedText::read(text);
+        let data_type = data_type.ok_or_else(|| {
+            let names: Vec<&str> = type_names().collect();
+            format!("`{written}` is no type that a parameter can be given here; there are {} and ARRAY<…> of them, as in `DATE = 2024-01-01`", names.join(", "))
         })?;
         if value.is_empty() {
             return Err(format!(
-                "there is no value after {name}, as in `{name} = 2024-01-01`"
+                "there is no value after {written}, as in `{written} = 2024-01-01`"
             ));
         }
-        let value = if element.is_some() {
+        let value = if array {
             TypedValue::Array(elements(value)?)
         } else {
             TypedValue::Scalar(scalar(value))
@@ -186,13 +164,6 @@ impl Typed {
             }
         }
     }
-}
-
-fn canonical(name: &str) -> Option<&'static str> {
-    TYPES
-        .iter()
-        .find(|(known, others)| *known == name || others.contains(&name))
-        .map(|(known, _)| *known)
 }
 
 /// A value without its quotes; none for NULL.

@@ -319,14 +319,9 @@ impl File {
         let Some(refusal) = error.refusal() else {
             return Ok(());
         };
-        let range = unit.place(&self.text, refusal.place);
         let styled = std::io::stdout().is_terminal();
-        out.line(&snippet::render_error(
-            &self.path,
-            &self.text,
-            &refusal.message,
-            range,
-            styled,
+        out.line(&snippet::render_refusal(
+            &self.path, &self.text, unit, refusal, styled,
         ))
     }
 }

@@ -1,9 +1,10 @@
 //! Findings for people: the source line, a caret under the place, notes and fixes below.
 
-use std::ops::Range;
-
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 use bigquill_analysis::check::{Diagnostic, Severity};
+
+use crate::bigquery::Refusal;
+use crate::bigquery::unit::Unit;
 
 /// A finding in the file `path` with this text.
 pub(super) fn render(path: &str, text: &str, diagnostic: &Diagnostic, styled: bool) -> String {
@@ -32,18 +33,13 @@ pub(super) fn render(path: &str, text: &str, diagnostic: &Diagnostic, styled: bo
     renderer(styled).render(&groups)
 }
 
-/// An error with its place in the file `path` with this text.
-pub(super) fn render_error(
-    path: &str,
-    text: &str,
-    message: &str,
-    range: Range<usize>,
-    styled: bool,
-) -> String {
+/// BigQuery's refusal of a part of the file `path` with this text, at its place.
+pub(super) fn render_refusal(path: &str, text: &str, unit: &Unit, refusal: &Refusal, styled: bool) -> String {
+    let range = unit.place(text, refusal.place);
     let source = Snippet::source(text)
         .path(path)
         .annotation(AnnotationKind::Primary.span(range));
-    renderer(styled).render(&[Level::ERROR.primary_title(message).element(source)])
+    renderer(styled).render(&[Level::ERROR.primary_title(&refusal.message).element(source)])
 }
 
 fn renderer(styled: bool) -> Renderer {

@@ -183,13 +183,7 @@ impl<'a> Run<'a> {
             .map(|(rows, columns)| self.lora.rank * (rows + columns) * self.base.config.layers)
             .sum();
         let updates = self.preparation.examples.len().div_ceil(options.batch) * options.epochs;
-        let longest = self
-            .data
-            .sequences()
-            .iter()
-            .map(|s| s.tokens.len())
-            .max()
-            .unwrap_or(0);
+        let longest = self.longest();
         let mut lines = vec![
             format!(
                 "base      {} ({}), SHA-256 {}",
@@ -226,14 +220,13 @@ impl<'a> Run<'a> {
         Ok(lines.join("\n"))
     }
 
+    /// Tokens of the longest sequence.
+    fn longest(&self) -> usize {
+        let lengths = self.data.sequences();
+        lengths.iter().map(|s| s.tokens.len()).max().unwrap_or(0)
+    }
+
     fn memory(&self) -> anyhow::Result<MemoryEstimate> {
-        let longest = self
-            .data
-            .sequences()
-            .iter()
-            .map(|s| s.tokens.len())
-            .max()
-            .unwrap_or(0);
         let twice = if matches!(self.data, Data::Preferences(_)) {
             2
         } else {
@@ -241,7 +234,7 @@ impl<'a> Run<'a> {
         };
         let load = Load {
             sequences: self.options.micro_batch.min(self.preparation.examples.len()) * twice,
-            tokens: longest,
+            tokens: self.longest(),
             cpu: self.args.device.iter().any(|device| device == "cpu"),
             activations: self.options.activations,
         };

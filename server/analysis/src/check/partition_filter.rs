@@ -8,22 +8,9 @@ use super::{Code, Diagnostic, Fix, Severity};
 use crate::schema::{DataType, quote_name};
 use crate::syntax::lexer::{Token, TokenKind, tokens};
 
-/// Words that end a FROM clause.
-const AFTER_FROM: &[&str] = &[
+/// Words that end a FROM clause, or the WHERE clause after it.
+const NEXT_CLAUSE: &[&str] = &[
     "WHERE",
-    "GROUP",
-    "HAVING",
-    "QUALIFY",
-    "WINDOW",
-    "ORDER",
-    "LIMIT",
-    "UNION",
-    "INTERSECT",
-    "EXCEPT",
-];
-
-/// Words that end a WHERE clause.
-const AFTER_WHERE: &[&str] = &[
     "GROUP",
     "HAVING",
     "QUALIFY",
@@ -98,7 +85,7 @@ fn edits(text: &str, table_end: usize, condition: &str) -> Option<Vec<(Range<usi
     let all = tokens(text);
     let code: Vec<&Token> = all.iter().filter(|token| !token.is_comment()).collect();
     let from = code.partition_point(|token| token.end <= table_end);
-    let stop = clause_end(text, &code, from, AFTER_FROM);
+    let stop = clause_end(text, &code, from);
     let last = code.get(stop.checked_sub(1)?)?;
     if ["OUTER", "FULL", "LEFT", "INNER"]
         .iter()
@@ -109,7 +96,7 @@ fn edits(text: &str, table_end: usize, condition: &str) -> Option<Vec<(Range<usi
     let before = last.end;
     match code.get(stop) {
         Some(word) if word.is_word(text, "WHERE") => {
-            let end = clause_end(text, &code, stop + 1, AFTER_WHERE);
+            let end = clause_end(text, &code, stop + 1);
             let last = code.get(end.checked_sub(1)?)?;
             let first = code.get(stop + 1)?;
             if has_or(text, code.get(stop + 1..end)?) {
@@ -128,8 +115,8 @@ fn edits(text: &str, table_end: usize, condition: &str) -> Option<Vec<(Range<usi
     }
 }
 
-/// The first token from here on that ends a clause: one of these words, `|>`, `;`, or what closes a bracket around it.
-fn clause_end(text: &str, code: &[&Token], from: usize, words: &[&str]) -> usize {
+/// The first token from here on that ends a clause: the word of the next, `|>`, `;`, or what closes a bracket around it.
+fn clause_end(text: &str, code: &[&Token], from: usize) -> usize {
     let mut depth = 0_usize;
     for (at, token) in code.iter().enumerate().skip(from) {
         match token.text(text) {
@@ -138,7 +125,7 @@ fn clause_end(text: &str, code: &[&Token], from: usize, words: &[&str]) -> usize
             ")" | "]" => depth -= 1,
             ";" | "|>" if depth == 0 => return at,
             _ if depth == 0
-                && words.iter().any(|word| token.is_word(text, word))
+                && NEXT_CLAUSE.iter().any(|word| token.is_word(text, word))
                 && !(at > 0 && code[at - 1].is_symbol(text, ".")) =>
             {
                 return at;

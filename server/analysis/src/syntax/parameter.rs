@@ -4,30 +4,67 @@
 
 use super::lexer::{TokenKind, tokens};
 
-/// Types that a parameter may have, with the other names of some.
-const TYPES: &[&str] = &[
-    "STRING",
-    "BYTES",
-    "INT64",
-    "INT",
-    "INTEGER",
-    "BIGINT",
-    "FLOAT64",
-    "FLOAT",
-    "BOOL",
-    "BOOLEAN",
-    "NUMERIC",
-    "DECIMAL",
-    "BIGNUMERIC",
-    "BIGDECIMAL",
-    "DATE",
-    "DATETIME",
-    "TIME",
-    "TIMESTAMP",
-    "INTERVAL",
-    "JSON",
-    "GEOGRAPHY",
+/// Types that a parameter may have, and what BigQuery's SQL calls them besides.
+const TYPES: &[(&str, &[&str])] = &[
+    ("STRING", &[]),
+    ("BYTES", &[]),
+    ("INT64", &["INT", "INTEGER", "BIGINT"]),
+    ("FLOAT64", &["FLOAT"]),
+    ("BOOL", &["BOOLEAN"]),
+    ("NUMERIC", &["DECIMAL"]),
+    ("BIGNUMERIC", &["BIGDECIMAL"]),
+    ("DATE", &[]),
+    ("DATETIME", &[]),
+    ("TIME", &[]),
+    ("TIMESTAMP", &[]),
+    ("INTERVAL", &[]),
+    ("JSON", &[]),
+    ("GEOGRAPHY", &[]),
 ];
+
+/// The type at the start of a declaration's text, and what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypedText<'t> {
+    /// The type as it stands.
+    pub written: &'t str,
+    /// Its first name, of an array that of the element; none where there is no such type.
+    pub data_type: Option<&'static str>,
+    /// Whether it is an array of that type.
+    pub array: bool,
+    /// The value, without the `=` before it.
+    pub value: &'t str,
+}
+
+impl<'t> TypedText<'t> {
+    /// Cuts `ARRAY<INT64> = [1, 2]` or `DATE 2024-01-01` in two.
+    #[must_use]
+    pub fn read(text: &'t str) -> Self {
+        let end = text
+            .find(|c: char| c == '=' || c.is_whitespace())
+            .unwrap_or(text.len());
+        let (written, rest) = text.split_at(end);
+        let rest = rest.trim_start();
+        let upper = written.to_ascii_uppercase();
+        let element = upper
+            .strip_prefix("ARRAY<")
+            .and_then(|rest| rest.strip_suffix('>'));
+        let name = element.unwrap_or(&upper);
+        let known = TYPES
+            .iter()
+            .find(|(known, others)| *known == name || others.contains(&name));
+        Self {
+            written,
+            data_type: known.map(|(known, _)| *known),
+            array: element.is_some(),
+            value: rest.strip_prefix('=').unwrap_or(rest).trim(),
+        }
+    }
+}
+
+/// The first names of all types that a parameter may have.
+pub fn type_names() -> impl Iterator<Item = &'static str> {
+    TYPES.iter().map(|(name, _)| *name)
+}
 
 /// A parameter that a comment declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,24 +114,12 @@ pub fn declaration(comment: &str) -> Option<Declaration> {
     let rest = comment.trim_start_matches(['-', '#']).trim().strip_prefix('@')?;
     let (name, text) = rest.split_once(char::is_whitespace)?;
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    (is_name && begins_with_type(text)).then(|| Declaration {
+    // Without a type the comment only speaks of the parameter.
+    let is_typed = TypedText::read(text.trim()).data_type.is_some();
+    (is_name && is_typed).then(|| Declaration {
         name: name.to_owned(),
         text: text.trim().to_owned(),
     })
-}
-
-/// Whether a type stands at the start; else the comment only speaks of the parameter.
-fn begins_with_type(text: &str) -> bool {
-    let word = text
-        .trim()
-        .split(|c: char| c == '=' || c.is_whitespace())
-        .next()
-        .unwrap_or_default();
-    let upper = word.to_ascii_uppercase();
-    let element = upper
-        .strip_prefix("ARRAY<")
-        .and_then(|rest| rest.strip_suffix('>'));
-    TYPES.contains(&element.unwrap_or(&upper))
 }
 
 #[cfg(test)]
