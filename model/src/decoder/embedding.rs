@@ -22,6 +22,20 @@ impl Embedding {
         })
     }
 
+    /// Whether all of these are tokens of the vocabulary.
+    pub(crate) fn check(&self, tokens: &[u32]) -> Result<(), DecoderError> {
+        match tokens
+            .iter()
+            .find(|token| **token as usize >= self.config.vocabulary)
+        {
+            Some(token) => Err(DecoderError::Token {
+                token: *token,
+                vocabulary: self.config.vocabulary,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The rows of these tokens, `(tokens, hidden)`.
     pub(crate) fn rows(&self, tokens: &[u32]) -> Result<Vec<f32>, DecoderError> {
         let table = weights::embedding(&self.gguf, &self.config)?;

@@ -12,15 +12,11 @@ use candle_core::{
     Tensor, bail,
 };
 
-/// Inputs, output and the output's gradient of one node, all detached.
+/// Inputs and the output's gradient of one node, all detached.
 pub(crate) struct Node<'a> {
     /// The tensors that the operation was applied to.
     pub(crate) inputs: &'a [Tensor],
-    /// Which of them lie on the way to a variable: only these need a gradient.
-    pub(crate) tracked: &'a [bool],
-    /// What the operation gave.
-    pub(crate) output: &'a Tensor,
-    /// The gradient of the loss by `output`, in its shape.
+    /// The gradient of the loss by the output, in its shape.
     pub(crate) gradient: &'a Tensor,
 }
 
@@ -99,12 +95,10 @@ impl GraphOp {
         }
     }
 
-    fn gradients(&self, inputs: &[&Tensor], output: &Tensor, gradient: &Tensor) -> Result<Gradients> {
+    fn gradients(&self, inputs: &[&Tensor], gradient: &Tensor) -> Result<Gradients> {
         let inputs: Vec<Tensor> = inputs.iter().map(|input| input.detach()).collect();
         let node = Node {
             inputs: &inputs,
-            tracked: &self.tracked,
-            output: &output.detach(),
             gradient: &gradient.detach(),
         };
         let gradients = (self.backward)(&node)?;
@@ -137,8 +131,8 @@ impl CustomOp1 for GraphOp {
         self.metal()
     }
 
-    fn bwd(&self, a: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        Ok(self.gradients(&[a], output, gradient)?.pop().flatten())
+    fn bwd(&self, a: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        Ok(self.gradients(&[a], gradient)?.pop().flatten())
     }
 }
 
@@ -175,10 +169,10 @@ impl CustomOp2 for GraphOp {
         &self,
         a: &Tensor,
         b: &Tensor,
-        output: &Tensor,
+        _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let mut gradients = self.gradients(&[a, b], output, gradient)?.into_iter();
+        let mut gradients = self.gradients(&[a, b], gradient)?.into_iter();
         Ok((gradients.next().flatten(), gradients.next().flatten()))
     }
 }
@@ -229,10 +223,10 @@ impl CustomOp3 for GraphOp {
         a: &Tensor,
         b: &Tensor,
         c: &Tensor,
-        output: &Tensor,
+        _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let mut gradients = self.gradients(&[a, b, c], output, gradient)?.into_iter();
+        let mut gradients = self.gradients(&[a, b, c], gradient)?.into_iter();
         Ok((
             gradients.next().flatten(),
             gradients.next().flatten(),

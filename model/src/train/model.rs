@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor};
 
 use crate::decoder::embedding::Embedding;
 use crate::decoder::rope::RopeTable;
@@ -16,17 +16,10 @@ use crate::gguf::{Gguf, TensorView};
 use crate::lora::{LoraAdapter, LoraWeights, Projection};
 
 use super::batch::Batch;
-use super::ops::{self, FrozenWeight};
+use super::layer::{Kept, Layer, LayerGradients, Positions};
+use super::linear::{FrozenWeight, Linear};
 use super::parameters::{LoraOptions, Pair};
-
-/// Whether a forward pass is recorded for a backward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Graph {
-    /// Recorded from the LoRA pairs on.
-    Recorded,
-    /// Not recorded: activations are freed as soon as they are used.
-    Untracked,
-}
+use super::{head, kernels};
 
 /// A base model with LoRA pairs.
 #[derive(Debug)]
@@ -36,32 +29,12 @@ pub struct LoraModel {
     device: Device,
     dtype: DType,
     embedding: Embedding,
+    /// The embedding on a device that can read it there.
+    table: Option<FrozenWeight>,
     rope: RopeTable,
     layers: Vec<Layer>,
     norm: Tensor,
     output: FrozenWeight,
-}
-
-#[derive(Debug)]
-struct Layer {
-    attention_norm: Tensor,
-    feed_forward_norm: Tensor,
-    /// By [`Projection`]'s order.
-    linears: Vec<Linear>,
-}
-
-#[derive(Debug)]
-struct Linear {
-    weight: FrozenWeight,
-    pair: Option<Pair>,
-}
-
-/// What all layers of one forward pass share.
-#[derive(Debug)]
-pub(crate) struct Positions {
-    cos: Tensor,
-    sin: Tensor,
-    mask: Tensor,
 }
 
 impl LoraModel {
@@ -107,6 +80,7 @@ impl LoraModel {
         )?;
         let model = Self {
             embedding: Embedding::load(gguf, &config)?,
+            table: table(gguf, &config, &output, device)?,
             rope: RopeTable::load(gguf, &config)?,
             norm: vector(weights::output_norm(gguf, &config)?)?,
             path: gguf.path().to_owned(),
@@ -148,14 +122,6 @@ impl LoraModel {
     /// Layers.
     pub(crate) fn depth(&self) -> usize {
         self.layers.len()
-    }
-
-    /// Pairs of one layer.
-    pub(crate) fn pairs_of(&self, layer: usize) -> impl Iterator<Item = &Pair> {
-        self.layers[layer]
-            .linears
-            .iter()
-            .filter_map(|linear| linear.pair.as_ref())
     }
 
     /// Puts an adapter's numbers where the pairs are; the adapter has exactly this model's modules.
@@ -212,60 +178,73 @@ impl LoraModel {
         Ok(LoraAdapter::new(name.to_owned(), modules))
     }
 
-    /// Angles and mask for sequences of this length.
-    pub(crate) fn positions(&self, tokens: usize) -> Result<Positions> {
+    /// Angles and mask for a batch.
+    pub(crate) fn positions(&self, batch: &Batch) -> Result<Positions> {
+        let tokens = batch.width();
         let (cos, sin) = self.rope.rows(0..tokens);
         let table = |values: Vec<f32>| {
             Tensor::from_vec(values, (tokens, self.rope.half()), &self.device)?.to_dtype(self.dtype)
         };
         let (heads, kv_heads) = (self.config.heads, self.config.kv_heads);
+        let kernels = kernels::of(&self.device);
         Ok(Positions {
             cos: table(cos)?,
             sin: table(sin)?,
-            mask: ops::grouped_causal_mask(heads, kv_heads, tokens, self.dtype, &self.device)?,
+            mask: kernels.causal_mask(heads, kv_heads, tokens, self.dtype, &self.device)?,
+            batch: batch.sequences(),
         })
     }
 
-    /// What enters the first layer, `(batch, tokens, hidden)`.
+    /// What enters the first layer, `(batch · tokens, hidden)`.
     pub(crate) fn embed(&self, batch: &Batch) -> std::result::Result<Tensor, DecoderError> {
+        // A token that is none of the vocabulary's is refused here, since a device would read beside the table.
+        self.embedding.check(batch.tokens())?;
+        if let Some(table) = &self.table
+            && let Some(rows) = table.gather(batch.tokens(), self.dtype)?
+        {
+            return Ok(rows);
+        }
         let rows = self.embedding.rows(batch.tokens())?;
-        let shape = (batch.sequences(), batch.width(), self.config.hidden);
+        let shape = (batch.tokens().len(), self.config.hidden);
         Ok(Tensor::from_vec(rows, shape, &self.device)?.to_dtype(self.dtype)?)
     }
 
-    /// One layer, `(batch, tokens, hidden)` to the same.
-    pub(crate) fn layer(
-        &self,
-        layer: usize,
-        x: &Tensor,
-        positions: &Positions,
-        graph: Graph,
-    ) -> Result<Tensor> {
-        self.layers[layer].forward(&self.config, x, positions, graph)
+    /// One layer of `(batch · tokens, hidden)`.
+    pub(crate) fn forward(&self, layer: usize, x: Tensor, positions: &Positions) -> Result<(Tensor, Kept)> {
+        self.layers[layer].forward(&self.config, x, positions)
     }
 
-    /// All layers without a graph, `(batch, tokens, hidden)`.
+    /// The gradients of one layer: by what entered it, except for the first one, and by its pairs.
+    pub(crate) fn backward(
+        &self,
+        layer: usize,
+        kept: Kept,
+        dy: Tensor,
+        positions: &Positions,
+    ) -> Result<(Option<Tensor>, LayerGradients)> {
+        // Nothing below the first layer is trained.
+        self.layers[layer].backward(&self.config, kept, dy, positions, layer > 0)
+    }
+
+    /// All layers, `(batch · tokens, hidden)`.
     pub(crate) fn hidden(&self, batch: &Batch) -> std::result::Result<Tensor, DecoderError> {
-        let positions = self.positions(batch.width())?;
+        let positions = self.positions(batch)?;
         let mut x = self.embed(batch)?;
         for layer in 0..self.depth() {
-            x = self.layer(layer, &x, &positions, Graph::Untracked)?;
+            (x, _) = self.forward(layer, x, &positions)?;
         }
         Ok(x)
     }
 
-    /// The last norm of some rows: x `(batch, tokens, hidden)`, row indices into `batch · tokens`; gives
-    /// `(rows, hidden)`.
+    /// The last norm of some rows of x `(batch · tokens, hidden)`, by their indices; gives `(rows, hidden)`.
     pub(crate) fn normed_rows(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
-        let (batch, tokens, hidden) = x.dims3()?;
-        let rows = x.reshape((batch * tokens, hidden))?.index_select(rows, 0)?;
-        ops::rms_norm(&rows, &self.norm, self.config.norm_epsilon)
+        head::rms_norm(&x.index_select(rows, 0)?, &self.norm, self.config.norm_epsilon)
     }
 
     /// −log p of each supervised token, `(targets)` in F32.
     pub(crate) fn losses(&self, x: &Tensor, batch: &Batch) -> Result<Tensor> {
         let (rows, targets) = batch.supervised(&self.device)?;
-        ops::cross_entropy_rows(&self.output, &self.normed_rows(x, &rows)?, &targets)
+        head::cross_entropy_rows(&self.output, &self.normed_rows(x, &rows)?, &targets)
     }
 
     /// Logits of every position, `(batch, tokens, vocabulary)` in F32; for measurements, as they are large.
@@ -275,56 +254,34 @@ impl LoraModel {
     pub fn logits(&self, batch: &Batch) -> std::result::Result<Tensor, DecoderError> {
         let x = self.hidden(batch)?;
         let rows = Tensor::arange(0, (batch.sequences() * batch.width()) as u32, &self.device)?;
-        let logits = ops::frozen_linear(&self.output, &self.normed_rows(&x, &rows)?)?;
+        let logits = self.output.forward(&self.normed_rows(&x, &rows)?)?;
         let shape = (batch.sequences(), batch.width(), self.config.vocabulary);
         Ok(logits.to_dtype(DType::F32)?.reshape(shape)?)
     }
 }
 
-impl Layer {
-    fn forward(&self, config: &Config, x: &Tensor, positions: &Positions, graph: Graph) -> Result<Tensor> {
-        let (batch, tokens, hidden) = x.dims3()?;
-        let linear = |projection: Projection, x: &Tensor| self.linears[projection as usize].forward(x, graph);
-        let norm = |x: &Tensor, weight: &Tensor| ops::rms_norm(x, weight, config.norm_epsilon);
-        // (rows, heads · head_dim) to (batch, heads, tokens, head_dim)
-        let heads = |x: Tensor, count: usize| {
-            x.reshape((batch, tokens, count, config.head_dim))?
-                .transpose(1, 2)?
-                .contiguous()
-        };
-        let x = x.reshape((batch * tokens, hidden))?;
-        let normed = norm(&x, &self.attention_norm)?;
-        let q = heads(linear(Projection::Query, &normed)?, config.heads)?;
-        let k = heads(linear(Projection::Key, &normed)?, config.kv_heads)?;
-        let v = heads(linear(Projection::Value, &normed)?, config.kv_heads)?;
-        let q = ops::rope(&q, &positions.cos, &positions.sin)?;
-        let k = ops::rope(&k, &positions.cos, &positions.sin)?;
-        let attended = ops::attention(&q, &k, &v, &positions.mask)?;
-        let attended = attended
-            .transpose(1, 2)?
-            .contiguous()?
-            .reshape((batch * tokens, config.query_width()))?;
-        let x = (x + linear(Projection::Output, &attended)?)?;
-        let normed = norm(&x, &self.feed_forward_norm)?;
-        let inner = ops::swiglu(
-            &linear(Projection::Gate, &normed)?,
-            &linear(Projection::Up, &normed)?,
-        )?;
-        (x + linear(Projection::Down, &inner)?)?.reshape((batch, tokens, hidden))
+/// The embedding on another device than the CPU, where it is read from the file; the output layer's if it is the same.
+fn table(
+    gguf: &Gguf,
+    config: &Config,
+    output: &FrozenWeight,
+    device: &Device,
+) -> std::result::Result<Option<FrozenWeight>, DecoderError> {
+    if device.is_cpu() {
+        return Ok(None);
     }
-}
-
-impl Linear {
-    fn forward(&self, x: &Tensor, graph: Graph) -> Result<Tensor> {
-        let Some(pair) = &self.pair else {
-            return ops::frozen_linear(&self.weight, x);
-        };
-        let of = |var: &Var| match graph {
-            Graph::Recorded => var.as_tensor().clone(),
-            Graph::Untracked => var.as_detached_tensor(),
-        };
-        ops::lora_linear(&self.weight, x, &of(&pair.a), &of(&pair.b), pair.scale)
+    let (view, last) = (weights::embedding(gguf, config)?, weights::output(gguf, config)?);
+    if std::ptr::eq(view.data, last.data) {
+        return Ok(Some(output.clone()));
     }
+    let data = Cow::Borrowed(view.data);
+    Ok(Some(FrozenWeight::load(
+        view.quantization,
+        data,
+        view.shape,
+        None,
+        device,
+    )?))
 }
 
 /// A layer's weight with its rows in the checkpoint's order.

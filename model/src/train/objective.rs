@@ -52,7 +52,7 @@ pub trait Objective: Sync {
     /// The sequences of some items side by side.
     fn batch(&self, items: &[usize]) -> Batch;
 
-    /// The sum of the items' losses as a scalar in F32, from the last layer's output `(batch, tokens, hidden)`, and
+    /// The sum of the items' losses as a scalar in F32, from the last layer's output `(batch · tokens, hidden)`, and
     /// the sums to report.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! The optimizer, the checkpoint and the sum over devices work on the flat vector: one tensor instead of hundreds.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 
 use crate::decoder::Config;
 use crate::lora::{LoraWeights, Projection};
@@ -70,6 +70,12 @@ impl Pair {
         };
         set(&self.a, &weights.a)?;
         set(&self.b, &weights.b)
+    }
+
+    /// A and B as the activations' type.
+    pub(crate) fn matrices(&self, dtype: DType) -> Result<(Tensor, Tensor)> {
+        let of = |var: &Var| var.as_detached_tensor().to_dtype(dtype);
+        Ok((of(&self.a)?, of(&self.b)?))
     }
 
     /// A and B.

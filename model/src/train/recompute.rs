@@ -1,16 +1,16 @@
 //! Gradients of a batch, with each layer computed a second time in the backward pass (Chen et al. 2016).
 //!
-//! The forward pass keeps only what enters each layer; backward, one layer at a time is computed again with a graph.
-//! The same operations run on the same numbers in the same order, so that the gradients are those of the whole graph
-//! bit for bit, for a fraction of the memory and one more forward pass.
+//! The forward pass keeps only what enters each layer; backward, one layer at a time is computed again. The same
+//! operations run on the same numbers in the same order, so that the gradients are those of kept activations bit for
+//! bit, for a fraction of the memory and one more forward pass.
 
-use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var, bail};
 
 use crate::decoder::DecoderError;
 
 use super::batch::Batch;
-use super::model::{Graph, LoraModel};
+use super::layer::Kept;
+use super::model::LoraModel;
 use super::parameters;
 
 /// Sums of gradients in the order of [`parameters::vars`].
@@ -71,7 +71,7 @@ impl Gradients {
     }
 }
 
-/// Adds the gradients of a batch. `head` makes a scalar loss of the last layer's output `(batch, tokens, hidden)`, and
+/// Adds the gradients of a batch. `head` makes a scalar loss of the last layer's output `(batch · tokens, hidden)`, and
 /// whatever else is wanted of it.
 pub(crate) fn accumulate<T>(
     model: &LoraModel,
@@ -80,89 +80,52 @@ pub(crate) fn accumulate<T>(
     gradients: &mut Gradients,
     head: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
 ) -> std::result::Result<T, DecoderError> {
-    match activations {
-        Activations::Kept => kept(model, batch, gradients, head),
-        Activations::Recomputed => recomputed(model, batch, gradients, head),
-    }
-}
-
-fn kept<T>(
-    model: &LoraModel,
-    batch: &Batch,
-    gradients: &mut Gradients,
-    head: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
-) -> std::result::Result<T, DecoderError> {
-    let positions = model.positions(batch.width())?;
-    let mut x = model.embed(batch)?;
-    for layer in 0..model.depth() {
-        x = model.layer(layer, &x, &positions, Graph::Recorded)?;
-    }
-    let (loss, result) = head(&x)?;
-    let mut store = loss.backward()?;
-    let mut index = 0;
-    for layer in 0..model.depth() {
-        index = take(model, layer, index, &mut store, gradients)?;
-    }
-    Ok(result)
-}
-
-fn recomputed<T>(
-    model: &LoraModel,
-    batch: &Batch,
-    gradients: &mut Gradients,
-    head: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
-) -> std::result::Result<T, DecoderError> {
-    let positions = model.positions(batch.width())?;
+    let positions = model.positions(batch)?;
     let mut x = model.embed(batch)?;
     let mut entered = Vec::with_capacity(model.depth());
     for layer in 0..model.depth() {
-        let y = model.layer(layer, &x, &positions, Graph::Untracked)?;
-        entered.push(std::mem::replace(&mut x, y));
+        let before = x.clone();
+        let (y, kept) = model.forward(layer, x, &positions)?;
+        entered.push(match activations {
+            Activations::Kept => Entered::Kept(kept),
+            Activations::Recomputed => Entered::Input(before),
+        });
+        x = y;
     }
-    let last = Var::from_tensor(&x)?;
-    drop(x);
-    let (loss, result) = head(last.as_tensor())?;
-    let mut gradient = of_input(&mut loss.backward()?, &last)?;
-    drop((loss, last));
-    let mut first_index = parameters::vars(model).count();
-    for (layer, x) in entered.into_iter().enumerate().rev() {
-        first_index -= model.pairs_of(layer).count() * 2;
-        if layer == 0 {
-            // Nothing below the first layer is trained.
-            let y = model.layer(layer, &x, &positions, Graph::Recorded)?;
-            let mut store = super::ops::seed(&y, &gradient)?.backward()?;
-            take(model, layer, first_index, &mut store, gradients)?;
-            break;
+    let (mut gradient, result) = above(x, head)?;
+    let mut end = parameters::vars(model).count();
+    for (layer, entered) in entered.into_iter().enumerate().rev() {
+        let kept = match entered {
+            Entered::Kept(kept) => kept,
+            Entered::Input(x) => model.forward(layer, x, &positions)?.1,
+        };
+        let (by_x, by_pairs) = model.backward(layer, kept, gradient, &positions)?;
+        let start = end - 2 * by_pairs.iter().flatten().count();
+        for (index, tensor) in by_pairs.into_iter().flatten().flatten().enumerate() {
+            gradients.add(start + index, tensor)?;
         }
-        let x = Var::from_tensor(&x)?;
-        let y = model.layer(layer, x.as_tensor(), &positions, Graph::Recorded)?;
-        let mut store = super::ops::seed(&y, &gradient)?.backward()?;
-        take(model, layer, first_index, &mut store, gradients)?;
-        gradient = of_input(&mut store, &x)?;
+        end = start;
+        match by_x {
+            Some(by_x) => gradient = by_x,
+            None => break,
+        }
     }
     Ok(result)
 }
 
-/// Moves the gradients of a layer's pairs; `index` is that of the layer's first parameter, the result the next layer's.
-fn take(
-    model: &LoraModel,
-    layer: usize,
-    mut index: usize,
-    store: &mut GradStore,
-    gradients: &mut Gradients,
-) -> Result<usize> {
-    for var in model.pairs_of(layer).flat_map(super::parameters::Pair::vars) {
-        if let Some(gradient) = store.remove(var.as_tensor()) {
-            gradients.add(index, gradient)?;
-        }
-        index += 1;
-    }
-    Ok(index)
+/// What is left of a layer's forward pass.
+enum Entered {
+    Input(Tensor),
+    Kept(Kept),
 }
 
-fn of_input(store: &mut GradStore, input: &Var) -> Result<Tensor> {
-    match store.remove(input.as_tensor()) {
-        Some(gradient) => Ok(gradient.detach()),
-        None => bail!("an operation has lost the gradient"),
+/// The gradient of the loss by the last layer's output.
+fn above<T>(x: Tensor, head: impl FnOnce(&Tensor) -> Result<(Tensor, T)>) -> Result<(Tensor, T)> {
+    let last = Var::from_tensor(&x)?;
+    drop(x);
+    let (loss, result) = head(last.as_tensor())?;
+    match loss.backward()?.remove(last.as_tensor()) {
+        Some(gradient) => Ok((gradient.detach().contiguous()?, result)),
+        None => bail!("the loss does not depend on the model"),
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn device(name: &str) -> anyhow::Result<Device> {
         .with_context(|| format!("the device {name} has no number; write for instance cuda:0"))?;
     match kind {
         "cpu" => Ok(Device::Cpu),
-        "cuda" => Device::new_cuda(number).with_context(|| unavailable("cuda")),
+        "cuda" => Device::new_cuda_with_stream(number).with_context(|| unavailable("cuda")),
         "metal" => Device::new_metal(number).with_context(|| unavailable("metal")),
         _ => bail!("there is no device {name}; choose cpu, cuda, cuda:1 or metal"),
     }

@@ -4,9 +4,15 @@ use std::borrow::Cow;
 
 use candle_core::quantized::QTensor;
 use candle_core::{D, DType, Device, Result, Tensor, Var};
+use candle_nn::ops as fused;
 
 use super::*;
 use crate::gguf::Quantization;
+use crate::lora::Projection;
+use crate::train::graph;
+use crate::train::head::{cross_entropy_rows, rms_norm};
+use crate::train::linear::{ByX, FrozenWeight, Linear};
+use crate::train::parameters::Pair;
 use crate::train::random::Random;
 
 const CPU: Device = Device::Cpu;
@@ -75,34 +81,70 @@ fn check(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], tolerance: 
     }
 }
 
-#[test]
-fn frozen_linear_has_its_gradient() {
+fn linear(rank: Option<usize>) -> Linear {
+    let pair = rank.map(|rank| Pair {
+        layer: 0,
+        projection: Projection::Query,
+        a: Var::from_tensor(&numbers(&[rank, 64], 4)).unwrap(),
+        b: Var::from_tensor(&numbers(&[32, rank], 5)).unwrap(),
+        scale: 2.0,
+    });
     let weight = weight(32, 64, 1, Some(numbers(&[32], 2)));
-    check(|x| frozen_linear(&weight, &x[0]), &[numbers(&[5, 64], 3)], 2e-4);
+    Linear { weight, pair }
 }
 
 #[test]
-fn frozen_linear_is_the_dequantized_product() {
+fn frozen_modules_have_their_gradient() {
+    let module = |x: &[Tensor]| {
+        let output = linear(None).forward(&x[0].detach())?;
+        graph::apply("linear", &[&x[0]], output, |node| {
+            let gradients = linear(None).backward(&node.inputs[0], node.gradient, ByX::Wanted(None))?;
+            assert!(gradients.pair.is_none());
+            Ok(vec![gradients.x])
+        })
+    };
+    check(module, &[numbers(&[5, 64], 3)], 2e-4);
+}
+
+#[test]
+fn modules_with_a_pair_have_their_gradients() {
+    let module = |x: &[Tensor]| {
+        let linear = linear(Some(4));
+        let pair = linear.pair.as_ref().unwrap();
+        pair.a.set(&x[1].detach()).unwrap();
+        pair.b.set(&x[2].detach()).unwrap();
+        let output = linear.forward(&x[0].detach())?;
+        graph::apply("linear", &[&x[0], &x[1], &x[2]], output, move |node| {
+            let gradients = linear.backward(&node.inputs[0], node.gradient, ByX::Wanted(None))?;
+            let [a, b] = gradients.pair.unwrap();
+            Ok(vec![gradients.x, Some(a), Some(b)])
+        })
+    };
+    let inputs = [numbers(&[5, 64], 3), numbers(&[4, 64], 4), numbers(&[32, 4], 5)];
+    check(module, &inputs, 2e-4);
+}
+
+#[test]
+fn a_gradient_is_added_to_what_is_there() {
+    for rank in [None, Some(4)] {
+        let (x, dy, sum) = (numbers(&[5, 64], 3), numbers(&[5, 32], 6), numbers(&[5, 64], 7));
+        let of = |by_x| linear(rank).backward(&x, &dy, by_x).unwrap().x;
+        let alone = of(ByX::Wanted(None)).unwrap();
+        let added = of(ByX::Wanted(Some(sum.copy().unwrap()))).unwrap();
+        assert!(difference(&added, &(alone + sum).unwrap()) < 1e-6);
+        assert!(of(ByX::Unwanted).is_none());
+    }
+}
+
+#[test]
+fn frozen_weights_are_the_dequantized_product() {
     let weight = weight(32, 64, 1, None);
-    let x = Var::from_tensor(&numbers(&[5, 64], 3)).unwrap();
-    let u = numbers(&[5, 32], 4);
+    let x = numbers(&[5, 64], 3);
     let plain = x
         .matmul(&weight.dequantize(DType::F32).unwrap().t().unwrap())
         .unwrap();
-    let ours = frozen_linear(&weight, x.as_tensor()).unwrap();
+    let ours = weight.forward(&x).unwrap();
     assert_eq!(ours.to_vec2::<f32>().unwrap(), plain.to_vec2::<f32>().unwrap());
-    let gradient = |y: Tensor| {
-        let store = (y * &u).unwrap().sum_all().unwrap().backward().unwrap();
-        store.get(&x).unwrap().to_vec2::<f32>().unwrap()
-    };
-    assert_eq!(gradient(ours), gradient(plain));
-}
-
-#[test]
-fn lora_linear_has_its_gradients() {
-    let weight = weight(32, 64, 1, Some(numbers(&[32], 2)));
-    let inputs = [numbers(&[5, 64], 3), numbers(&[4, 64], 4), numbers(&[32, 4], 5)];
-    check(|x| lora_linear(&weight, &x[0], &x[1], &x[2], 2.0), &inputs, 2e-4);
 }
 
 #[test]
@@ -112,19 +154,41 @@ fn rms_norm_has_its_gradient() {
 }
 
 #[test]
-fn rope_has_its_gradient() {
+fn heads_move_and_turn_there_and_back() {
+    let kernels = of(&CPU);
     let angles = numbers(&[7, 8], 1);
     let (cos, sin) = (angles.cos().unwrap(), angles.sin().unwrap());
-    check(|x| rope(&x[0], &cos, &sin), &[numbers(&[2, 3, 7, 16], 2)], 2e-4);
+    let rotation = |back| {
+        let (cos, sin) = (&cos, &sin);
+        Some(Rotation { cos, sin, back })
+    };
+    let x = numbers(&[14, 48], 2);
+    let split = kernels.split_heads(&x, 2, 3, rotation(false)).unwrap();
+    assert_eq!(split.dims(), [2, 3, 7, 16]);
+    let back = kernels.merge_heads(&split, rotation(true)).unwrap();
+    assert!(difference(&back, &x) < 1e-6);
+    let module = |x: &[Tensor]| {
+        let output = kernels.split_heads(&x[0].detach(), 2, 3, rotation(false))?;
+        let (cos, sin) = (cos.clone(), sin.clone());
+        graph::apply("heads", &[&x[0]], output, move |node| {
+            let (cos, sin) = (&cos, &sin);
+            let back = Some(Rotation { cos, sin, back: true });
+            Ok(vec![Some(kernels.merge_heads(node.gradient, back)?)])
+        })
+    };
+    check(module, &[x], 2e-4);
 }
 
 #[test]
 fn swiglu_has_its_gradients() {
-    check(
-        |x| swiglu(&x[0], &x[1]),
-        &[numbers(&[5, 16], 1), numbers(&[5, 16], 2)],
-        3e-4,
-    );
+    let module = |x: &[Tensor]| {
+        let output = of(&CPU).swiglu(&x[0].detach(), &x[1].detach())?;
+        graph::apply("swiglu", &[&x[0], &x[1]], output, |node| {
+            let (gate, up) = of(&CPU).swiglu_backward(&node.inputs[0], &node.inputs[1], node.gradient)?;
+            Ok(vec![Some(gate), Some(up)])
+        })
+    };
+    check(module, &[numbers(&[5, 16], 1), numbers(&[5, 16], 2)], 3e-4);
 }
 
 fn attention_inputs() -> [Tensor; 3] {
@@ -137,23 +201,38 @@ fn attention_inputs() -> [Tensor; 3] {
 
 #[test]
 fn attention_has_its_gradients() {
-    let mask = grouped_causal_mask(4, 2, 6, DType::F32, &CPU).unwrap();
-    check(
-        |x| attention(&x[0], &x[1], &x[2], &mask),
-        &attention_inputs(),
-        5e-4,
-    );
+    let mask = of(&CPU).causal_mask(4, 2, 6, DType::F32, &CPU).unwrap();
+    let heads = |x: &[Tensor]| Heads {
+        q: x[0].detach(),
+        k: x[1].detach(),
+        v: x[2].detach(),
+    };
+    let module = |x: &[Tensor]| {
+        let output = of(&CPU).attention(&heads(x), mask.as_ref())?;
+        let mask = mask.clone();
+        graph::apply("attention", &[&x[0], &x[1], &x[2]], output, move |node| {
+            let heads = heads(node.inputs);
+            let by = of(&CPU).attention_backward(&heads, mask.as_ref(), node.gradient)?;
+            Ok(vec![Some(by.q), Some(by.k), Some(by.v)])
+        })
+    };
+    check(module, &attention_inputs(), 5e-4);
 }
 
 #[test]
 fn attention_is_plain_softmax_over_repeated_keys() {
     let [q, k, v] = attention_inputs();
-    let mask = grouped_causal_mask(4, 2, 6, DType::F32, &CPU).unwrap();
-    let ours = attention(&q, &k, &v, &mask).unwrap();
+    let mask = of(&CPU).causal_mask(4, 2, 6, DType::F32, &CPU).unwrap().unwrap();
+    let heads = Heads {
+        q: q.clone(),
+        k: k.clone(),
+        v: v.clone(),
+    };
+    let ours = of(&CPU).attention(&heads, Some(&mask)).unwrap();
     let repeat = |x: &Tensor| Tensor::cat(&[x, x], 2).unwrap().reshape((2, 4, 6, 8)).unwrap();
     let causal = mask.narrow(1, 0, 1).unwrap().narrow(2, 0, 6).unwrap();
     let scores = (q.matmul(&repeat(&k).t().unwrap()).unwrap() / 8f64.sqrt()).unwrap();
-    let weights = candle_nn::ops::softmax(&scores.broadcast_add(&causal).unwrap(), D::Minus1).unwrap();
+    let weights = fused::softmax(&scores.broadcast_add(&causal).unwrap(), D::Minus1).unwrap();
     let plain = weights.matmul(&repeat(&v)).unwrap();
     assert!(difference(&ours, &plain) < 1e-6);
 }
@@ -181,41 +260,10 @@ fn cross_entropy_is_log_softmax_in_as_many_pieces_as_it_takes() {
     let logits = hidden
         .matmul(&weight.dequantize(DType::F32).unwrap().t().unwrap())
         .unwrap();
-    let plain = candle_nn::ops::log_softmax(&logits, 1)
+    let plain = fused::log_softmax(&logits, 1)
         .unwrap()
         .gather(&targets.unsqueeze(1).unwrap(), 1)
         .unwrap();
     let plain = plain.squeeze(1).unwrap().neg().unwrap();
     assert!(difference(&ours, &plain) < 1e-5);
-}
-
-#[test]
-fn a_seed_gives_exactly_the_gradient_it_was_given() {
-    let y = Var::from_tensor(&numbers(&[3, 4], 1)).unwrap();
-    let gradient = numbers(&[3, 4], 2);
-    let store = seed(&(y.as_tensor() * 2.0).unwrap(), &gradient)
-        .unwrap()
-        .backward()
-        .unwrap();
-    let twice = (gradient * 2.0).unwrap();
-    assert_eq!(
-        store.get(&y).unwrap().to_vec2::<f32>().unwrap(),
-        twice.to_vec2::<f32>().unwrap()
-    );
-}
-
-#[test]
-fn frozen_operands_get_no_gradient_of_their_own() {
-    // candle keeps a gradient for every operand of its own products, the frozen ones too.
-    let weight = weight(32, 64, 1, None);
-    let x = Var::from_tensor(&numbers(&[5, 64], 3)).unwrap();
-    let y = frozen_linear(&weight, x.as_tensor()).unwrap();
-    let store = seed(&y, &numbers(&[5, 32], 4)).unwrap().backward().unwrap();
-    assert_eq!(store.get_ids().count(), 1);
-}
-
-#[test]
-fn nothing_is_recorded_for_untracked_inputs() {
-    let weight = weight(32, 64, 1, None);
-    assert!(!frozen_linear(&weight, &numbers(&[5, 64], 3)).unwrap().track_op());
 }
