@@ -7,7 +7,7 @@ use super::linear::FrozenWeight;
 use super::{graph, kernels};
 
 /// Logits that exist at once.
-const MOST_LOGITS: usize = 1 << 24;
+pub(crate) const MOST_LOGITS: usize = 1 << 24;
 const MOST_ROWS: usize = 256;
 
 /// Root-mean-square norm over the last dimension (Zhang and Sennrich 2019): x `(rows, width)`, the weight `(width)` is

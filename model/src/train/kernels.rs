@@ -12,6 +12,9 @@ use std::fmt;
 use candle_core::quantized::QTensor;
 use candle_core::{DType, Device, Result, Tensor};
 
+/// Scores of the attention that exist at once where several sequences are computed together: 128 MiB in BF16.
+pub(crate) const MOST_SCORES: usize = 1 << 26;
+
 /// Angles by which pairs that stand half a head apart are rotated, `(tokens, head_dim / 2)` each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rotation<'a> {
@@ -31,6 +34,9 @@ pub(crate) struct Heads {
 
 /// How a device computes what the operations are made of.
 pub(crate) trait Kernels: fmt::Debug + Sync {
+    /// Bytes that can still be allocated, where the device tells.
+    fn free_memory(&self, device: &Device) -> Option<f64>;
+
     /// A stored weight as floats, in its shape.
     fn dequantize(&self, weight: &QTensor, dtype: DType) -> Result<Tensor>;
 

@@ -2,24 +2,33 @@
 
 use std::fmt;
 
+use candle_core::Device;
+
 use crate::decoder::Config;
 use crate::gguf::Gguf;
 use crate::lora::Projection;
 
+use super::head::MOST_LOGITS;
+use super::kernels::{self, MOST_SCORES};
 use super::parameters::LoraOptions;
 use super::recompute::Activations;
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
-/// Activations of one layer that live at once, over those that its operations name: gradients and intermediate results.
-const LIVE: f64 = 2.2;
-/// Score matrices of one head that live at once.
-const SCORES: f64 = 5.0;
-/// Logits that exist at once in F32 with their probabilities and gradients.
-const LOGITS: f64 = 5.0 * (1 << 24) as f64 * 4.0;
-/// A CUDA context, its allocator's slack and the optimizer's temporaries, measured on an H100.
-const DEVICE: f64 = 1.0 * GIB;
+/// Numbers of the pairs that exist at once besides themselves: all as one vector, their gradient, two moments.
+const PAIRS: f64 = 5.0;
+/// The same while the optimizer runs, when there are no activations.
+const OPTIMIZER: f64 = 10.0;
+/// Score matrices that live at once on a device, and in tensor operations.
+const SCORES: [f64; 2] = [3.0, 5.0];
+/// Feed-forward activations that live at once in the backward pass on a device, and in tensor operations.
+const FEED_FORWARD: [f64; 2] = [5.0, 8.0];
+/// A CUDA context with its libraries and the allocator's slack, measured on an H200.
+const DEVICE: f64 = 0.9 * GIB;
+/// The process and the allocator's slack on the CPU.
+const PROCESS: f64 = 0.25 * GIB;
 
-/// Bytes by what they are for. An upper bound: it was between 2 % under and 10 % over on an H100.
+/// Bytes by what they are for. An upper bound: on an H200 it was 6 to 12 % over what was measured with Mistral-7B's shape,
+/// and up to a quarter over with small models.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MemoryEstimate {
     /// The base's weights as they are stored.
@@ -50,41 +59,50 @@ impl MemoryEstimate {
     #[must_use]
     pub fn new(gguf: &Gguf, config: &Config, options: &LoraOptions, load: &Load) -> Self {
         let bytes = if load.cpu { 4.0 } else { 2.0 };
+        let plain = usize::from(load.cpu);
         let (hidden, layers) = (config.hidden as f64, config.layers as f64);
+        let (kv, feed_forward) = (config.kv_width() as f64, config.feed_forward as f64);
         let largest = Projection::ALL
             .iter()
             .map(|projection| projection.shape(config))
             .map(|(rows, columns)| rows * columns)
             .max()
-            .unwrap_or(0);
+            .unwrap_or(0) as f64;
         let parameters: usize = options
             .targets
             .iter()
             .map(|projection| projection.shape(config))
             .map(|(rows, columns)| options.rank * (rows + columns))
             .sum();
+        let pairs = 4.0 * parameters as f64 * layers;
         let positions = (load.sequences * load.tokens) as f64;
-        let widths = 8.0 * hidden + 3.0 * config.kv_width() as f64 + 3.0 * config.feed_forward as f64;
-        let live = match load.activations {
-            Activations::Recomputed => layers * hidden + LIVE * widths,
-            Activations::Kept => layers * widths + LIVE * widths,
+        let kept = match load.activations {
+            Activations::Recomputed => layers * hidden,
+            Activations::Kept => layers * (6.0 * hidden + 2.0 * kv + 3.0 * feed_forward),
         };
-        let scores = SCORES * config.heads as f64 * (load.tokens as f64).powi(2);
-        let output = config.vocabulary as f64 * hidden;
+        let live = 7.0 * hidden + 2.0 * kv + FEED_FORWARD[plain] * feed_forward;
+        let of_one = config.heads as f64 * (load.tokens as f64).powi(2);
+        let scores = if load.cpu {
+            of_one
+        } else {
+            (of_one * load.sequences as f64).min(of_one.max(MOST_SCORES as f64))
+        };
+        let activations = bytes * (positions * (kept + live) + SCORES[plain] * scores);
+        let logits = 3.0 * 4.0 * MOST_LOGITS as f64;
+        let output = bytes * config.vocabulary as f64 * hidden;
         let stored: usize = gguf
             .tensors()
-            .filter(|(name, _)| *name != "token_embd.weight")
+            // The CPU reads the embedding from the file, row by row.
+            .filter(|(name, _)| !load.cpu || *name != "token_embd.weight")
             .map(|(_, info)| info.quantization.row_bytes(info.elements()))
             .sum();
         Self {
             base: stored as f64,
-            // Weight, gradient twice while it is gathered, two moments and the optimizer's temporaries.
-            pairs: 8.0 * 4.0 * parameters as f64 * layers,
-            activations: bytes * (positions * live + scores),
-            working: 4.0 * output
-                + (4.0 + bytes) * largest as f64
-                + LOGITS
-                + if load.cpu { 0.25 * GIB } else { DEVICE },
+            pairs: PAIRS * pairs,
+            // After the backward pass the optimizer takes its place.
+            activations: activations.max((OPTIMIZER - PAIRS) * pairs),
+            working: (output + logits).max((bytes + 4.0 * plain as f64) * largest)
+                + if load.cpu { PROCESS } else { DEVICE },
         }
     }
 
@@ -109,9 +127,17 @@ impl fmt::Display for MemoryEstimate {
     }
 }
 
-/// The memory that the system can still give, where it tells: the less of what is free and of the control group's limit.
+/// The memory that a device can still give, where it tells; for the CPU the less of what is free and of the control
+/// group's limit.
 #[must_use]
-pub fn available() -> Option<f64> {
+pub fn available(device: &Device) -> Option<f64> {
+    if device.is_cpu() {
+        return system();
+    }
+    kernels::of(device).free_memory(device)
+}
+
+fn system() -> Option<f64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = meminfo.lines().find(|line| line.starts_with("MemAvailable:"))?;
     let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;

@@ -94,11 +94,13 @@ pub(crate) fn flat(model: &LoraModel) -> Result<Tensor> {
 
 /// Puts numbers in the order of [`flat`] where they belong.
 pub(crate) fn set_flat(model: &LoraModel, flat: &Tensor) -> Result<()> {
+    // Moved as a whole: another device would be sent all of it for each part.
+    let flat = flat.to_device(model.device())?;
     let mut start = 0;
     for var in vars(model) {
         let part = flat.narrow(0, start, var.elem_count())?;
         start += var.elem_count();
-        var.set(&part.reshape(var.shape().clone())?.to_device(var.device())?)?;
+        var.set(&part.reshape(var.shape().clone())?)?;
     }
     Ok(())
 }

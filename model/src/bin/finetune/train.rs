@@ -247,19 +247,21 @@ impl<'a> Run<'a> {
     }
 
     fn refuse_without_memory(&self) -> anyhow::Result<()> {
-        let workers = self.args.device.iter().filter(|device| *device == "cpu").count();
-        let (needed, Some(free)) = (self.memory()?.total() * workers as f64, available()) else {
-            return Ok(());
-        };
-        if needed <= free {
-            return Ok(());
+        let needed = self.memory()?.total();
+        for name in &self.args.device {
+            // Workers on the CPU share its memory.
+            let workers = self.args.device.iter().filter(|other| *other == name).count() as f64;
+            match available(&device(name)?) {
+                Some(free) if free < needed * workers => bail!(
+                    "this needs about {} of memory and {} are free on {name}; give a smaller --micro-batch or \
+                     --max-tokens, or train only --targets q_proj v_proj, or take a smaller base",
+                    size((needed * workers) as u64),
+                    size(free as u64)
+                ),
+                _ => {}
+            }
         }
-        bail!(
-            "this needs about {} of memory and {} are free; give a smaller --micro-batch or --max-tokens, \
-             or train only --targets q_proj v_proj, or take a smaller base",
-            size(needed as u64),
-            size(free as u64)
-        )
+        Ok(())
     }
 
     /// What a checkpoint must agree with.

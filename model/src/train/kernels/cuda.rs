@@ -18,18 +18,22 @@ use candle_core::{CudaDevice, CudaStorage, DType, Device, Layout, Result, Storag
 use half::bf16;
 
 use super::plain::Plain;
-use super::{Heads, Kernels, Rotation};
+use super::{Heads, Kernels, MOST_SCORES, Rotation};
 
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/training.ptx"));
 const THREADS: u32 = 256;
-/// Scores that exist at once in the attention: 128 MiB.
-const MOST_SCORES: usize = 1 << 26;
 
 /// Kernels of our own.
 #[derive(Debug)]
 pub(super) struct Cuda;
 
 impl Kernels for Cuda {
+    fn free_memory(&self, device: &Device) -> Option<f64> {
+        let stream = device.as_cuda_device().ok()?.cuda_stream();
+        let (free, _) = stream.context().mem_get_info().ok()?;
+        Some(free as f64)
+    }
+
     fn dequantize(&self, weight: &QTensor, dtype: DType) -> Result<Tensor> {
         match kernel_of(weight, dtype)? {
             Some(kernel) => {

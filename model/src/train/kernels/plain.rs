@@ -11,6 +11,10 @@ use super::{Heads, Kernels, Rotation};
 pub(super) struct Plain;
 
 impl Kernels for Plain {
+    fn free_memory(&self, _: &Device) -> Option<f64> {
+        None
+    }
+
     fn dequantize(&self, weight: &QTensor, dtype: DType) -> Result<Tensor> {
         weight.dequantize(&weight.device())?.to_dtype(dtype)
     }
