@@ -112,6 +112,7 @@ fn train(arguments: &Arguments, batch: usize, tokens: usize) -> Figures {
         rank: RANK,
         alpha: 32.0,
         targets: Projection::ALL.to_vec(),
+        dropout: 0.0,
         seed: 1,
     };
     let devices: Vec<Device> = arguments.device.iter().map(|name| device(name)).collect();

@@ -9,12 +9,15 @@ use candle_nn::ops as fused;
 use crate::decoder::Config;
 use crate::lora::Projection;
 
+use super::dropout::Dropout;
 use super::kernels::{self, Heads, Rotation};
 use super::linear::{ByX, Linear, PairGradients};
 
 /// A layer's weights.
 #[derive(Debug)]
 pub(crate) struct Layer {
+    /// Which one it is, from below.
+    pub(crate) index: usize,
     pub(crate) attention_norm: Tensor,
     pub(crate) feed_forward_norm: Tensor,
     /// By [`Projection`]'s order.
@@ -29,6 +32,8 @@ pub(crate) struct Positions {
     pub(crate) mask: Option<Tensor>,
     /// Sequences.
     pub(crate) batch: usize,
+    /// While it is trained.
+    pub(crate) dropout: Option<Dropout>,
 }
 
 impl Positions {
@@ -76,7 +81,7 @@ impl Layer {
     ) -> Result<(Tensor, Kept)> {
         let (change, attention) = self.attention(config, &x, positions)?;
         let middle = (&x + change)?;
-        let (change, feed_forward) = self.feed_forward(config, &middle)?;
+        let (change, feed_forward) = self.feed_forward(config, &middle, positions)?;
         let y = (&middle + change)?;
         let kept = Kept {
             x,
@@ -96,21 +101,27 @@ impl Layer {
         positions: &Positions,
         by_x: bool,
     ) -> Result<(Option<Tensor>, LayerGradients)> {
-        let mut gradients = LayerGradients::default();
+        let mut pass = Backward {
+            layer: self,
+            config,
+            positions,
+            gradients: LayerGradients::default(),
+        };
         let kernels = kernels::of(dy.device());
         let epsilon = config.norm_epsilon;
-        let d_normed = self.feed_forward_backward(kept.feed_forward, &dy, &mut gradients)?;
+        let d_normed = pass.feed_forward(kept.feed_forward, &dy)?;
         let weight = &self.feed_forward_norm;
         let d_middle = kernels.rms_norm_backward(&kept.middle, weight, epsilon, &d_normed, Some(dy))?;
         drop((kept.middle, d_normed));
-        let d_normed =
-            self.attention_backward(config, kept.attention, &d_middle, positions, by_x, &mut gradients)?;
-        let Some(d_normed) = d_normed else {
-            return Ok((None, gradients));
+        let d_normed = pass.attention(kept.attention, &d_middle, by_x)?;
+        let dx = match d_normed {
+            Some(d_normed) => {
+                let (weight, sum) = (&self.attention_norm, Some(d_middle));
+                Some(kernels.rms_norm_backward(&kept.x, weight, epsilon, &d_normed, sum)?)
+            }
+            None => None,
         };
-        let weight = &self.attention_norm;
-        let dx = kernels.rms_norm_backward(&kept.x, weight, epsilon, &d_normed, Some(d_middle))?;
-        Ok((Some(dx), gradients))
+        Ok((dx, pass.gradients))
     }
 
     fn attention(
@@ -122,7 +133,7 @@ impl Layer {
         let kernels = kernels::of(x.device());
         let normed = fused::rms_norm(x, &self.attention_norm, config.norm_epsilon as f32)?;
         let split = |projection: Projection, heads: usize, rotation: Option<Rotation<'_>>| {
-            let rows = self.linear(projection).forward(&normed)?;
+            let rows = self.module(projection, &normed, positions)?;
             kernels.split_heads(&rows, positions.batch, heads, rotation)
         };
         let heads = Heads {
@@ -131,7 +142,7 @@ impl Layer {
             v: split(Projection::Value, config.kv_heads, None)?,
         };
         let attended = kernels.merge_heads(&kernels.attention(&heads, positions.mask.as_ref())?, None)?;
-        let y = self.linear(Projection::Output).forward(&attended)?;
+        let y = self.module(Projection::Output, &attended, positions)?;
         let kept = KeptAttention {
             normed,
             heads,
@@ -140,12 +151,17 @@ impl Layer {
         Ok((y, kept))
     }
 
-    fn feed_forward(&self, config: &Config, x: &Tensor) -> Result<(Tensor, KeptFeedForward)> {
+    fn feed_forward(
+        &self,
+        config: &Config,
+        x: &Tensor,
+        positions: &Positions,
+    ) -> Result<(Tensor, KeptFeedForward)> {
         let normed = fused::rms_norm(x, &self.feed_forward_norm, config.norm_epsilon as f32)?;
-        let gate = self.linear(Projection::Gate).forward(&normed)?;
-        let up = self.linear(Projection::Up).forward(&normed)?;
+        let gate = self.module(Projection::Gate, &normed, positions)?;
+        let up = self.module(Projection::Up, &normed, positions)?;
         let inner = kernels::of(x.device()).swiglu(&gate, &up)?;
-        let y = self.linear(Projection::Down).forward(&inner)?;
+        let y = self.module(Projection::Down, &inner, positions)?;
         let kept = KeptFeedForward {
             normed,
             gate,
@@ -155,35 +171,42 @@ impl Layer {
         Ok((y, kept))
     }
 
+    fn module(&self, projection: Projection, x: &Tensor, positions: &Positions) -> Result<Tensor> {
+        self.linears[projection as usize].forward(x, self.dropout(projection, positions))
+    }
+
+    fn dropout(&self, projection: Projection, positions: &Positions) -> Option<Dropout> {
+        let of_layer = positions.dropout?.of_layer(self.index);
+        Some(of_layer.of_module(projection))
+    }
+}
+
+/// A backward pass through one layer.
+struct Backward<'p> {
+    layer: &'p Layer,
+    config: &'p Config,
+    positions: &'p Positions,
+    gradients: LayerGradients,
+}
+
+impl Backward<'_> {
     /// The gradient by the norm's result.
-    fn feed_forward_backward(
-        &self,
-        kept: KeptFeedForward,
-        dy: &Tensor,
-        gradients: &mut LayerGradients,
-    ) -> Result<Tensor> {
-        let d_inner = self.module_backward(Projection::Down, &kept.inner, dy, None, gradients)?;
+    fn feed_forward(&mut self, kept: KeptFeedForward, dy: &Tensor) -> Result<Tensor> {
+        let d_inner = self.module(Projection::Down, &kept.inner, dy, None)?;
         drop(kept.inner);
         let (d_gate, d_up) = kernels::of(dy.device()).swiglu_backward(&kept.gate, &kept.up, &d_inner)?;
         drop((kept.gate, kept.up, d_inner));
-        let sum = self.module_backward(Projection::Gate, &kept.normed, &d_gate, None, gradients)?;
+        let sum = self.module(Projection::Gate, &kept.normed, &d_gate, None)?;
         drop(d_gate);
-        self.module_backward(Projection::Up, &kept.normed, &d_up, Some(sum), gradients)
+        self.module(Projection::Up, &kept.normed, &d_up, Some(sum))
     }
 
     /// The gradient by the norm's result, where it is wanted.
-    fn attention_backward(
-        &self,
-        config: &Config,
-        kept: KeptAttention,
-        dy: &Tensor,
-        positions: &Positions,
-        by_x: bool,
-        gradients: &mut LayerGradients,
-    ) -> Result<Option<Tensor>> {
+    fn attention(&mut self, kept: KeptAttention, dy: &Tensor, by_x: bool) -> Result<Option<Tensor>> {
         let kernels = kernels::of(dy.device());
-        let d_attended = self.module_backward(Projection::Output, &kept.attended, dy, None, gradients)?;
-        let d_attended = kernels.split_heads(&d_attended, positions.batch, config.heads, None)?;
+        let positions = self.positions;
+        let d_attended = self.module(Projection::Output, &kept.attended, dy, None)?;
+        let d_attended = kernels.split_heads(&d_attended, positions.batch, self.config.heads, None)?;
         let d_heads = kernels.attention_backward(&kept.heads, positions.mask.as_ref(), &d_attended)?;
         drop((kept.heads, kept.attended, d_attended));
         let mut sum = None;
@@ -193,37 +216,40 @@ impl Layer {
             (Projection::Value, d_heads.v, None),
         ] {
             let dy = kernels.merge_heads(&dy, rotation)?;
-            sum = if by_x {
-                Some(self.module_backward(projection, &kept.normed, &dy, sum, gradients)?)
+            if by_x {
+                sum = Some(self.module(projection, &kept.normed, &dy, sum)?);
             } else {
-                let of = self
-                    .linear(projection)
-                    .backward(&kept.normed, &dy, ByX::Unwanted)?;
-                gradients[projection as usize] = of.pair;
-                None
-            };
+                self.module_by(projection, &kept.normed, &dy, ByX::Unwanted)?;
+            }
         }
         Ok(sum)
     }
 
-    /// The gradient by x, added to `sum`; the pair's is put where it belongs.
-    fn module_backward(
-        &self,
+    /// The gradient by x, added to `sum`.
+    fn module(
+        &mut self,
         projection: Projection,
         x: &Tensor,
         dy: &Tensor,
         sum: Option<Tensor>,
-        gradients: &mut LayerGradients,
     ) -> Result<Tensor> {
-        let of = self.linear(projection).backward(x, dy, ByX::Wanted(sum))?;
-        gradients[projection as usize] = of.pair;
-        match of.x {
+        match self.module_by(projection, x, dy, ByX::Wanted(sum))? {
             Some(dx) => Ok(dx),
             None => bail!("{} gave no gradient", projection.module()),
         }
     }
 
-    fn linear(&self, projection: Projection) -> &Linear {
-        &self.linears[projection as usize]
+    /// The pair's gradient is put where it belongs.
+    fn module_by(
+        &mut self,
+        projection: Projection,
+        x: &Tensor,
+        dy: &Tensor,
+        by_x: ByX,
+    ) -> Result<Option<Tensor>> {
+        let dropout = self.layer.dropout(projection, self.positions);
+        let of = self.layer.linears[projection as usize].backward(x, dy, by_x, dropout)?;
+        self.gradients[projection as usize] = of.pair;
+        Ok(of.x)
     }
 }

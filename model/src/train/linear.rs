@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use crate::gguf::Quantization;
 
+use super::dropout::Dropout;
 use super::kernels;
 use super::parameters::Pair;
 
@@ -70,7 +71,8 @@ impl FrozenWeight {
     }
 }
 
-/// A module: `y = x·Wᵀ + b + s·(x·Aᵀ)·Bᵀ` with A `(rank, in)` and B `(out, rank)` (Hu et al. 2021), or without a pair.
+/// A module: `y = x·Wᵀ + b + s·(x·Aᵀ)·Bᵀ` with A `(rank, in)` and B `(out, rank)` (Hu et al. 2021), or without a pair. While
+/// it is trained, a part of what enters A may be dropped.
 #[derive(Debug)]
 pub(crate) struct Linear {
     pub(crate) weight: FrozenWeight,
@@ -96,18 +98,24 @@ pub(crate) struct Gradients {
 
 impl Linear {
     /// x `(rows, in)` to `(rows, out)`.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor, dropout: Option<Dropout>) -> Result<Tensor> {
         let y = self.weight.forward(x)?;
         let Some(pair) = &self.pair else { return Ok(y) };
         let kernels = kernels::of(x.device());
         let (a, b) = pair.matrices(x.dtype())?;
-        let low = kernels.product(x, &a.t()?, pair.scale, x.dtype())?;
+        let low = kernels.product(&Entered::new(x, dropout)?.x, &a.t()?, pair.scale, x.dtype())?;
         kernels.add_product(y, &low, &b.t()?)
     }
 
     /// The gradients of a forward pass from that of its result: by x where it is wanted, added to `sum`, which nobody
     /// else holds, and by the pair. The low-rank product is computed again.
-    pub(crate) fn backward(&self, x: &Tensor, dy: &Tensor, by_x: ByX) -> Result<Gradients> {
+    pub(crate) fn backward(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        by_x: ByX,
+        dropout: Option<Dropout>,
+    ) -> Result<Gradients> {
         let kernels = kernels::of(dy.device());
         let dx = match by_x {
             ByX::Unwanted => None,
@@ -117,17 +125,36 @@ impl Linear {
             return Ok(Gradients { x: dx, pair: None });
         };
         let (a, b) = pair.matrices(x.dtype())?;
-        let low = kernels.product(x, &a.t()?, pair.scale, x.dtype())?;
+        let entered = Entered::new(x, dropout)?;
+        let low = kernels.product(&entered.x, &a.t()?, pair.scale, x.dtype())?;
         let db = kernels.product(&dy.t()?, &low, 1.0, DType::F32)?;
         let d_low = kernels.product(dy, &b, pair.scale, x.dtype())?;
-        let da = kernels.product(&d_low.t()?, x, 1.0, DType::F32)?;
-        let dx = match dx {
-            Some(dx) => Some(kernels.add_product(dx, &d_low, &a)?),
-            None => None,
+        let da = kernels.product(&d_low.t()?, &entered.x, 1.0, DType::F32)?;
+        let dx = match (dx, &entered.mask) {
+            (None, _) => None,
+            (Some(dx), None) => Some(kernels.add_product(dx, &d_low, &a)?),
+            (Some(dx), Some(mask)) => Some((dx + (d_low.matmul(&a)? * mask)?)?),
         };
         Ok(Gradients {
             x: dx,
             pair: Some([da, db]),
         })
+    }
+}
+
+/// What enters A.
+struct Entered {
+    x: Tensor,
+    mask: Option<Tensor>,
+}
+
+impl Entered {
+    fn new(x: &Tensor, dropout: Option<Dropout>) -> Result<Self> {
+        let mask = dropout.map(|dropout| dropout.mask_like(x)).transpose()?;
+        let x = match &mask {
+            Some(mask) => (x * mask)?,
+            None => x.clone(),
+        };
+        Ok(Self { x, mask })
     }
 }

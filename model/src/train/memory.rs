@@ -48,6 +48,8 @@ pub struct Load {
     pub sequences: usize,
     /// Tokens of the longest.
     pub tokens: usize,
+    /// Tokens that are learned, of all of them.
+    pub learned: usize,
     /// Whether it is the CPU that computes.
     pub cpu: bool,
     /// Whether activations are kept.
@@ -88,7 +90,7 @@ impl MemoryEstimate {
             (of_one * load.sequences as f64).min(of_one.max(MOST_SCORES as f64))
         };
         let activations = bytes * (positions * (kept + live) + SCORES[plain] * scores);
-        let logits = 3.0 * 4.0 * MOST_LOGITS as f64;
+        let logits = 3.0 * 4.0 * MOST_LOGITS.min(load.learned * config.vocabulary) as f64;
         let output = bytes * config.vocabulary as f64 * hidden;
         let stored: usize = gguf
             .tensors()
@@ -104,6 +106,13 @@ impl MemoryEstimate {
             working: (output + logits).max((bytes + 4.0 * plain as f64) * largest)
                 + if load.cpu { PROCESS } else { DEVICE },
         }
+    }
+
+    /// With a serving decoder of the same base beside it.
+    #[must_use]
+    pub fn with_decoder(mut self) -> Self {
+        self.base *= 2.0;
+        self
     }
 
     /// All together.

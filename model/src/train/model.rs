@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, Var};
 
 use crate::decoder::embedding::Embedding;
 use crate::decoder::rope::RopeTable;
@@ -16,9 +16,11 @@ use crate::gguf::{Gguf, TensorView};
 use crate::lora::{LoraAdapter, LoraWeights, Projection};
 
 use super::batch::Batch;
+use super::dropout::Dropout;
 use super::layer::{Kept, Layer, LayerGradients, Positions};
 use super::linear::{FrozenWeight, Linear};
 use super::parameters::{LoraOptions, Pair};
+use super::regression::ScoreHead;
 use super::{head, kernels};
 
 /// A base model with LoRA pairs.
@@ -35,6 +37,9 @@ pub struct LoraModel {
     layers: Vec<Layer>,
     norm: Tensor,
     output: FrozenWeight,
+    /// Share of what enters a pair that is dropped while it is trained.
+    dropout: f64,
+    score: Option<ScoreHead>,
 }
 
 impl LoraModel {
@@ -51,6 +56,41 @@ impl LoraModel {
         device: &Device,
     ) -> std::result::Result<Self, DecoderError> {
         let config = Config::read(gguf)?;
+        let mut model = Self::with_pairs(gguf, config, device, |config, layer, projection| {
+            let options = options.filter(|options| options.targets.contains(&projection));
+            options
+                .map(|options| Pair::start(options, config, layer, projection, device))
+                .transpose()
+        })?;
+        model.dropout = options.map_or(0.0, |options| options.dropout);
+        Ok(model)
+    }
+
+    /// Loads the base with an adapter as it is, whose modules may differ in rank and scale: to be measured.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and where the adapter is another model's.
+    pub fn load_adapter(
+        gguf: &Gguf,
+        adapter: &LoraAdapter,
+        device: &Device,
+    ) -> std::result::Result<Self, DecoderError> {
+        let config = Config::read(gguf)?;
+        adapter.check(&config)?;
+        Self::with_pairs(gguf, config, device, |_, layer, projection| {
+            let weights = adapter.module(layer, projection);
+            weights
+                .map(|weights| Pair::of(weights, layer, projection, device))
+                .transpose()
+        })
+    }
+
+    fn with_pairs(
+        gguf: &Gguf,
+        config: Config,
+        device: &Device,
+        pair: impl Fn(&Config, usize, Projection) -> Result<Option<Pair>>,
+    ) -> std::result::Result<Self, DecoderError> {
         let dtype = if device.is_cpu() { DType::F32 } else { DType::BF16 };
         let vector = |values: Vec<f32>| vector(values, dtype, device);
         let mut layers = Vec::with_capacity(config.layers);
@@ -58,13 +98,11 @@ impl LoraModel {
             let mut linears = Vec::with_capacity(Projection::ALL.len());
             for projection in Projection::ALL {
                 let weight = frozen(gguf, &config, layer, projection, dtype, device)?;
-                let pair = match options.filter(|options| options.targets.contains(&projection)) {
-                    Some(options) => Some(Pair::start(options, &config, layer, projection, device)?),
-                    None => None,
-                };
+                let pair = pair(&config, layer, projection)?;
                 linears.push(Linear { weight, pair });
             }
             layers.push(Layer {
+                index: layer,
                 attention_norm: vector(weights::norm(gguf, &config, layer, "attn_norm")?)?,
                 feed_forward_norm: vector(weights::norm(gguf, &config, layer, "ffn_norm")?)?,
                 linears,
@@ -88,10 +126,53 @@ impl LoraModel {
             dtype,
             layers,
             output,
+            dropout: 0.0,
+            score: None,
             config,
         };
         gguf.release();
         Ok(model)
+    }
+
+    /// Gives the model a head that scores a sequence, for a regression: zero, so that every sequence scores 0 at first.
+    ///
+    /// # Errors
+    /// Where the device has no memory left.
+    pub fn add_score_head(&mut self) -> Result<()> {
+        self.score = Some(ScoreHead::new(self.config.hidden, &self.device)?);
+        Ok(())
+    }
+
+    /// The weights of the head that scores, `(hidden)`, where there is one.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn score_weights(&self) -> Result<Option<Vec<f32>>> {
+        self.score.as_ref().map(ScoreHead::weights).transpose()
+    }
+
+    /// Replaces the weights of the head that scores; there are as many as the model is wide.
+    ///
+    /// # Errors
+    /// Where there is no head, or another number of weights.
+    pub fn set_score_weights(&self, weights: &[f32]) -> Result<()> {
+        match &self.score {
+            Some(head) => head.set(weights),
+            None => candle_core::bail!("the model has no head that scores"),
+        }
+    }
+
+    /// The trained numbers of the head that scores.
+    pub(crate) fn score_var(&self) -> Option<&Var> {
+        self.score.as_ref().map(ScoreHead::var)
+    }
+
+    /// The scores of some rows of the last layer's output, `(rows)` in F32.
+    pub(crate) fn scores(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
+        match &self.score {
+            Some(head) => head.scores(&self.normed_rows(x, rows)?),
+            None => candle_core::bail!("the model has no head that scores"),
+        }
     }
 
     /// The base's sizes.
@@ -178,7 +259,7 @@ impl LoraModel {
         Ok(LoraAdapter::new(name.to_owned(), modules))
     }
 
-    /// Angles and mask for a batch.
+    /// Angles, mask and dropout of a batch.
     pub(crate) fn positions(&self, batch: &Batch) -> Result<Positions> {
         let tokens = batch.width();
         let (cos, sin) = self.rope.rows(0..tokens);
@@ -192,6 +273,7 @@ impl LoraModel {
             sin: table(sin)?,
             mask: kernels.causal_mask(heads, kv_heads, tokens, self.dtype, &self.device)?,
             batch: batch.sequences(),
+            dropout: Dropout::new(self.dropout, batch.noise()),
         })
     }
 

@@ -92,8 +92,8 @@ pub(crate) fn accumulate<T>(
         });
         x = y;
     }
-    let (mut gradient, result) = above(x, head)?;
-    let mut end = parameters::vars(model).count();
+    let (mut gradient, result) = above(model, x, gradients, head)?;
+    let mut end = 2 * model.pairs().count();
     for (layer, entered) in entered.into_iter().enumerate().rev() {
         let kept = match entered {
             Entered::Kept(kept) => kept,
@@ -119,12 +119,21 @@ enum Entered {
     Kept(Kept),
 }
 
-/// The gradient of the loss by the last layer's output.
-fn above<T>(x: Tensor, head: impl FnOnce(&Tensor) -> Result<(Tensor, T)>) -> Result<(Tensor, T)> {
+/// The gradient of the loss by the last layer's output; that by a regression's head, which follows the pairs, is added.
+fn above<T>(
+    model: &LoraModel,
+    x: Tensor,
+    gradients: &mut Gradients,
+    head: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
+) -> Result<(Tensor, T)> {
     let last = Var::from_tensor(&x)?;
     drop(x);
     let (loss, result) = head(last.as_tensor())?;
-    match loss.backward()?.remove(last.as_tensor()) {
+    let mut store = loss.backward()?;
+    if let Some(gradient) = model.score_var().and_then(|var| store.remove(var.as_tensor())) {
+        gradients.add(2 * model.pairs().count(), gradient)?;
+    }
+    match store.remove(last.as_tensor()) {
         Some(gradient) => Ok((gradient.detach().contiguous()?, result)),
         None => bail!("the loss does not depend on the model"),
     }

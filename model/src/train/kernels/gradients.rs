@@ -9,6 +9,7 @@ use candle_nn::ops as fused;
 use super::*;
 use crate::gguf::Quantization;
 use crate::lora::Projection;
+use crate::train::dropout::Dropout;
 use crate::train::graph;
 use crate::train::head::{cross_entropy_rows, rms_norm};
 use crate::train::linear::{ByX, FrozenWeight, Linear};
@@ -96,9 +97,9 @@ fn linear(rank: Option<usize>) -> Linear {
 #[test]
 fn frozen_modules_have_their_gradient() {
     let module = |x: &[Tensor]| {
-        let output = linear(None).forward(&x[0].detach())?;
+        let output = linear(None).forward(&x[0].detach(), None)?;
         graph::apply("linear", &[&x[0]], output, |node| {
-            let gradients = linear(None).backward(&node.inputs[0], node.gradient, ByX::Wanted(None))?;
+            let gradients = linear(None).backward(&node.inputs[0], node.gradient, ByX::Wanted(None), None)?;
             assert!(gradients.pair.is_none());
             Ok(vec![gradients.x])
         })
@@ -108,14 +109,22 @@ fn frozen_modules_have_their_gradient() {
 
 #[test]
 fn modules_with_a_pair_have_their_gradients() {
+    let dropping = Dropout::new(0.3, Some(1));
+    for dropout in [None, dropping] {
+        module_with_a_pair_has_its_gradients(dropout);
+    }
+}
+
+fn module_with_a_pair_has_its_gradients(dropout: Option<Dropout>) {
     let module = |x: &[Tensor]| {
         let linear = linear(Some(4));
         let pair = linear.pair.as_ref().unwrap();
         pair.a.set(&x[1].detach()).unwrap();
         pair.b.set(&x[2].detach()).unwrap();
-        let output = linear.forward(&x[0].detach())?;
+        let output = linear.forward(&x[0].detach(), dropout)?;
         graph::apply("linear", &[&x[0], &x[1], &x[2]], output, move |node| {
-            let gradients = linear.backward(&node.inputs[0], node.gradient, ByX::Wanted(None))?;
+            let by_x = ByX::Wanted(None);
+            let gradients = linear.backward(&node.inputs[0], node.gradient, by_x, dropout)?;
             let [a, b] = gradients.pair.unwrap();
             Ok(vec![gradients.x, Some(a), Some(b)])
         })
@@ -128,7 +137,7 @@ fn modules_with_a_pair_have_their_gradients() {
 fn a_gradient_is_added_to_what_is_there() {
     for rank in [None, Some(4)] {
         let (x, dy, sum) = (numbers(&[5, 64], 3), numbers(&[5, 32], 6), numbers(&[5, 64], 7));
-        let of = |by_x| linear(rank).backward(&x, &dy, by_x).unwrap().x;
+        let of = |by_x| linear(rank).backward(&x, &dy, by_x, None).unwrap().x;
         let alone = of(ByX::Wanted(None)).unwrap();
         let added = of(ByX::Wanted(Some(sum.copy().unwrap()))).unwrap();
         assert!(difference(&added, &(alone + sum).unwrap()) < 1e-6);
