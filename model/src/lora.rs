@@ -48,6 +48,12 @@ pub enum LoraError {
     /// The adapter uses a form of LoRA that is not computed here.
     #[error("the adapter uses {0}, which is not supported; train it as plain LoRA on the linear layers")]
     Unsupported(String),
+    /// The adapter is that of a regression, where one that answers is wanted.
+    #[error("the adapter scores texts and answers nothing; `finetune regress --predict` applies it")]
+    Scores,
+    /// The adapter is not that of a regression, where one is wanted.
+    #[error("the adapter has no head that scores texts; `finetune regress` makes such adapters")]
+    NoScore,
     /// The adapter cannot be stored.
     #[error("the adapter cannot be written to {path}: {reason}; free some space, or name another folder")]
     Write {
@@ -180,12 +186,7 @@ impl LoraAdapter {
     /// As [`read`](Self::read), and where there is no head.
     pub fn read_regression(folder: &Path) -> Result<(Self, ScoreWeights), LoraError> {
         let (adapter, score) = Self::read_with_score(folder)?;
-        let score = score.ok_or_else(|| {
-            LoraError::Unsupported(
-                "no head that scores; `finetune regress` makes adapters that do".to_owned(),
-            )
-        })?;
-        Ok((adapter, score))
+        Ok((adapter, score.ok_or(LoraError::NoScore)?))
     }
 
     fn read_with_score(folder: &Path) -> Result<(Self, Option<ScoreWeights>), LoraError> {
@@ -209,10 +210,7 @@ impl LoraAdapter {
     fn that_answers((adapter, score): (Self, Option<ScoreWeights>)) -> Result<Self, LoraError> {
         match score {
             None => Ok(adapter),
-            Some(_) => Err(LoraError::Unsupported(
-                "a head that scores texts instead of answering; `finetune regress --predict` applies it"
-                    .to_owned(),
-            )),
+            Some(_) => Err(LoraError::Scores),
         }
     }
 

@@ -126,10 +126,11 @@ impl LearnedArgs {
             learned.held_out = Some(self.data.preparer(base, Purpose::Measuring).prepare(&read)?);
             learned.read.extend(read);
         }
-        for preparation in std::iter::once(&learned.examples).chain(&learned.held_out) {
+        let sides = [Some(&learned.examples), learned.held_out.as_ref()];
+        for (preparation, what) in sides.into_iter().flatten().zip(["train", "measure"]) {
             ensure!(
                 !preparation.examples.is_empty(),
-                "no example is left to train on: {}; look at them with `finetune data inspect`, or raise --max-tokens",
+                "no example is left to {what} on: {}; look at them with `finetune data inspect`, or raise --max-tokens",
                 counts(preparation)
             );
         }

@@ -196,11 +196,10 @@ fn config(
     batch: &Batch,
     held_out: bool,
 ) -> String {
-    let yes_or_no = |yes: bool| Value::from(yes);
     let mut pairs: Vec<(&str, Value)> = vec![
         ("model_name_or_path", args.base.as_str().into()),
         ("dtype", "bfloat16".into()),
-        ("load_in_4bit", yes_or_no(args.four_bit)),
+        ("load_in_4bit", args.four_bit.into()),
         ("dataset_name", "data".into()),
         ("output_dir", "adapter".into()),
         ("use_peft", true.into()),
@@ -220,7 +219,6 @@ fn config(
         ("optim", "adamw_torch".into()),
         ("seed", options.seed.into()),
         ("bf16", true.into()),
-        ("gradient_checkpointing", true.into()),
         // Over-long examples were left out, and nothing is to be cut.
         ("max_length", Value::Null),
         ("train_sampling_strategy", "group_by_length".into()),

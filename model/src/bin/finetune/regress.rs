@@ -18,7 +18,7 @@ use crate::card::{Card, command};
 use crate::hyper::HyperArgs;
 use crate::progress::{Bar, file_name, tell};
 use crate::say;
-use crate::session::{Measured, RunArgs, adapter_line, settings, updates_line};
+use crate::session::{Measured, RunArgs, adapter_line, base_line, memory_line, settings, updates_line};
 
 mod baseline;
 mod rows;
@@ -222,12 +222,7 @@ impl<'a> Regress<'a> {
         let (options, lengths) = (&self.options, self.lengths());
         let padding = padding_share(&lengths, options.batch, options.micro_batch, options.seed);
         [
-            format!(
-                "base      {} ({}), SHA-256 {}",
-                self.base.name(),
-                self.args.model.display(),
-                self.base_hash
-            ),
+            base_line(&self.base, &self.base_hash),
             format!(
                 "data      {} rows to learn from and {} to measure, {} tokens; {}: mean {:.4}, deviation {:.4}",
                 self.learned.rows.len(),
@@ -240,11 +235,7 @@ impl<'a> Regress<'a> {
             format!("text      {}", self.template.text()),
             adapter_line(&self.lora, &self.base),
             updates_line(lengths.len(), options, padding),
-            format!(
-                "memory    about {} on each of: {}",
-                self.memory(),
-                self.args.run.device.join(", ")
-            ),
+            memory_line(&self.memory(), &self.args.run),
         ]
         .join("\n")
     }

@@ -303,10 +303,8 @@ impl<'a> Run<'a> {
 }
 
 fn save(path: &Path, settings: &Settings, trainer: &Trainer<'_>, best: Option<&Best>) -> anyhow::Result<()> {
-    let checkpoint = Checkpoint {
-        best: best.cloned(),
-        ..trainer.checkpoint()
-    };
+    let mut checkpoint = trainer.checkpoint();
+    checkpoint.best = best.cloned();
     Ok(checkpoint.write(path, settings)?)
 }
 
@@ -419,6 +417,17 @@ pub(crate) fn settings(
         ("devices", devices.to_string()),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// The plan's line about the base.
+pub(crate) fn base_line(base: &Base, hash: &str) -> String {
+    let file = base.gguf.path().display();
+    format!("base      {} ({file}), SHA-256 {hash}", base.name())
+}
+
+/// The plan's line about memory.
+pub(crate) fn memory_line(estimate: &MemoryEstimate, run: &RunArgs) -> String {
+    format!("memory    about {estimate} on each of: {}", run.device.join(", "))
 }
 
 /// The plan's line about the updates.

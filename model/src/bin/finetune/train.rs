@@ -17,7 +17,7 @@ use crate::card::{Card, command};
 use crate::examples::{Learned, counts, dropped};
 use crate::progress::{Bar, file_name, tell};
 use crate::say;
-use crate::session::{Measured, adapter_line, settings, updates_line};
+use crate::session::{Measured, adapter_line, base_line, memory_line, settings, updates_line};
 
 mod options;
 
@@ -166,12 +166,7 @@ impl<'a> Run<'a> {
         let padding = padding_share(&lengths, options.batch, options.micro_batch, options.seed);
         let longest = lengths.iter().max().copied().unwrap_or(0);
         let mut lines = vec![
-            format!(
-                "base      {} ({}), SHA-256 {}",
-                self.base.name(),
-                self.args.model.display(),
-                self.base_hash
-            ),
+            base_line(&self.base, &self.base_hash),
             format!("data      {}; longest {longest}", counts(&self.learned.examples)),
         ];
         if let Some(held_out) = &self.learned.held_out {
@@ -181,11 +176,7 @@ impl<'a> Run<'a> {
         lines.extend([
             adapter_line(&self.lora, &self.base),
             updates_line(lengths.len(), options, padding),
-            format!(
-                "memory    about {} on each of: {}",
-                self.memory(),
-                self.args.run.device.join(", ")
-            ),
+            memory_line(&self.memory(), &self.args.run),
         ]);
         lines.extend(dropped(&self.learned.examples, 5));
         lines.join("\n")
