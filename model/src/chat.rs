@@ -76,6 +76,14 @@ impl Tokenizer {
         self.segment_ids(segments)
     }
 
+    /// The ids of a plain text that stands for itself, after the token that opens every text, where the model wants one.
+    ///
+    /// # Errors
+    /// Where the BPE fails.
+    pub fn encode_document(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.segment_ids(vec![Segment::Text(text.to_owned())])
+    }
+
     /// The ids of an answer with the token that ends it: what a model learns to say.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ mod embedded;
 mod merge;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -21,10 +21,13 @@ use crate::decoder::{Architecture, Config};
 pub use config::LoraConfig;
 pub use embedded::{EmbeddedAdapter, embedded_adapters};
 pub use merge::{MergeError, merge};
-pub use write::write_atomically;
+pub use write::{AdapterAbout, write_atomically};
 
 /// Largest file that is read: a rank of 256 over all of a 7B model in 32 bits is about 2.7 GB.
 const MAX_BYTES: u64 = 4 << 30;
+
+/// The tensor of a regression's head.
+const SCORE: &str = "base_model.model.score.weight";
 
 /// Why an adapter cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -45,6 +48,12 @@ pub enum LoraError {
     /// The adapter uses a form of LoRA that is not computed here.
     #[error("the adapter uses {0}, which is not supported; train it as plain LoRA on the linear layers")]
     Unsupported(String),
+    /// The adapter is that of a regression, where one that answers is wanted.
+    #[error("the adapter scores texts and answers nothing; `finetune regress --predict` applies it")]
+    Scores,
+    /// The adapter is not that of a regression, where one is wanted.
+    #[error("the adapter has no head that scores texts; `finetune regress` makes such adapters")]
+    NoScore,
     /// The adapter cannot be stored.
     #[error("the adapter cannot be written to {path}: {reason}; free some space, or name another folder")]
     Write {
@@ -88,6 +97,15 @@ pub struct LoraWeights {
     pub b: Vec<f32>,
     /// What B·A·x is multiplied with.
     pub scale: f32,
+}
+
+/// The head of a regression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreWeights {
+    /// `(hidden)`
+    pub weights: Vec<f32>,
+    /// What the file says beside its numbers: in which unit the head scores, among others.
+    pub metadata: HashMap<String, String>,
 }
 
 /// An adapter: its modules by layer and projection.
@@ -159,12 +177,25 @@ impl LoraAdapter {
     /// # Errors
     /// Where a file is missing, damaged, or uses another form than plain LoRA on the seven linear layers.
     pub fn read(folder: &Path) -> Result<Self, LoraError> {
+        Self::read_with_score(folder).and_then(Self::that_answers)
+    }
+
+    /// Reads the PEFT folder of a regression: the pairs, and the head.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and where there is no head.
+    pub fn read_regression(folder: &Path) -> Result<(Self, ScoreWeights), LoraError> {
+        let (adapter, score) = Self::read_with_score(folder)?;
+        Ok((adapter, score.ok_or(LoraError::NoScore)?))
+    }
+
+    fn read_with_score(folder: &Path) -> Result<(Self, Option<ScoreWeights>), LoraError> {
         let config = read_file(&folder.join("adapter_config.json"))?;
         let weights = read_file(&folder.join("adapter_model.safetensors"))?;
         let name = folder
             .file_name()
             .map_or_else(|| folder.display().to_string(), |n| n.display().to_string());
-        Self::parse(name, &config, &weights)
+        Self::parse_with_score(name, &config, &weights)
     }
 
     /// Reads the two files' contents.
@@ -172,11 +203,35 @@ impl LoraAdapter {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(name: String, config: &[u8], weights: &[u8]) -> Result<Self, LoraError> {
+        Self::parse_with_score(name, config, weights).and_then(Self::that_answers)
+    }
+
+    /// Refuses an adapter that scores and does not answer.
+    fn that_answers((adapter, score): (Self, Option<ScoreWeights>)) -> Result<Self, LoraError> {
+        match score {
+            None => Ok(adapter),
+            Some(_) => Err(LoraError::Scores),
+        }
+    }
+
+    fn parse_with_score(
+        name: String,
+        config: &[u8],
+        weights: &[u8],
+    ) -> Result<(Self, Option<ScoreWeights>), LoraError> {
         let config = LoraConfig::parse(config)?;
         let tensors = SafeTensors::deserialize(weights)
             .map_err(|error| LoraError::Malformed(format!("adapter_model.safetensors: {error}")))?;
         let mut halves: BTreeMap<(usize, Projection), Halves> = BTreeMap::new();
+        let mut score = None;
         for (key, view) in tensors.tensors() {
+            if config.scores && key == SCORE {
+                score = Some(ScoreWeights {
+                    weights: Matrix::read(&key, &view)?.values,
+                    metadata: metadata(weights),
+                });
+                continue;
+            }
             let (layer, projection, half) = parse_key(&key).ok_or_else(|| {
                 LoraError::Unsupported(format!(
                     "the tensor {key}, which is no LoRA pair of a linear layer"
@@ -196,11 +251,12 @@ impl LoraAdapter {
         if modules.is_empty() {
             return Err(LoraError::Malformed("it has no weights".to_owned()));
         }
-        Ok(Self {
+        let adapter = Self {
             name,
             fingerprint: Sha256::digest(weights).into(),
             modules,
-        })
+        };
+        Ok((adapter, score))
     }
 
     /// The pair of one module, where the adapter changes it.
@@ -253,6 +309,15 @@ impl LoraAdapter {
         }
         Ok(())
     }
+}
+
+/// The strings beside the tensors of a file.
+fn metadata(file: &[u8]) -> HashMap<String, String> {
+    let header = SafeTensors::read_metadata(file);
+    header
+        .ok()
+        .and_then(|(_, header)| header.metadata().clone())
+        .unwrap_or_default()
 }
 
 /// Reorders rows `[head][half][pair]` to `[head][pair][half]`, as llama.cpp's converter does with q and k.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use bigquill_analysis::schema::{CatalogSnapshot, TableSchema};
+use bigquill_analysis::schema::{CatalogSnapshot, TableReference, TableSchema};
 
 use crate::generate::{Message, Prompt, Role};
 
@@ -42,7 +42,18 @@ pub struct PromptInput<'a> {
 /// columns. Tables stand in the catalog's order, those of more than 200 in the order of their names.
 #[must_use]
 pub fn build(input: &PromptInput<'_>, count: &dyn Fn(&str) -> usize) -> Prompt {
-    let selection = budget::select(input, count);
+    build_with(input, &[], count)
+}
+
+/// The prompt of a question, in which tables of `required` stay whatever the budget: whoever learns an answer must be
+/// shown what it names.
+#[must_use]
+pub fn build_with(
+    input: &PromptInput<'_>,
+    required: &[TableReference],
+    count: &dyn Fn(&str) -> usize,
+) -> Prompt {
+    let selection = budget::select(input, required, count);
     let user = render::user_text(input, &selection);
     Prompt {
         messages: vec![

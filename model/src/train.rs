@@ -4,6 +4,7 @@
 mod batch;
 mod checkpoint;
 pub mod data;
+mod dropout;
 mod error;
 mod evaluate;
 mod graph;
@@ -16,11 +17,13 @@ mod parameters;
 mod preference;
 mod random;
 mod recompute;
+mod regression;
 mod schedule;
+pub mod statistics;
 mod trainer;
 
 pub use batch::{Batch, Sequence};
-pub use checkpoint::{Checkpoint, Settings};
+pub use checkpoint::{Best, Checkpoint, Settings};
 pub use error::TrainError;
 pub use evaluate::{Greedy, measure};
 pub use memory::{Load, MemoryEstimate, available};
@@ -29,6 +32,8 @@ pub use objective::{Completions, Objective, Tally};
 pub use parameters::LoraOptions;
 pub use preference::{Preferences, reference};
 pub use recompute::Activations;
+pub use regression::{Regression, predict};
+pub use schedule::padding_share;
 pub use trainer::{TrainOptions, Trainer, Update};
 
 #[cfg(test)]

@@ -8,9 +8,14 @@ use serde_json::Value;
 
 use super::LoraError;
 
+/// PEFT's name for models that score a sequence.
+pub(super) const SEQUENCE_CLASSIFICATION: &str = "SEQ_CLS";
+
 /// The part of PEFT's `LoraConfig` that decides the answer.
 #[derive(Debug, Clone)]
 pub struct LoraConfig {
+    /// Whether it belongs to a model that scores sequences, and answers nothing.
+    pub(super) scores: bool,
     rank: usize,
     alpha: f64,
     rank_pattern: Vec<(Regex, f64)>,
@@ -30,6 +35,8 @@ enum Targets {
 #[derive(Deserialize)]
 struct File {
     peft_type: String,
+    #[serde(default)]
+    task_type: Option<String>,
     r: usize,
     lora_alpha: f64,
     #[serde(default)]
@@ -68,12 +75,17 @@ impl LoraConfig {
     /// Where it is no LoRA configuration, or one of a form that is not computed here.
     pub fn parse(json: &[u8]) -> Result<Self, LoraError> {
         let malformed = |reason: String| LoraError::Malformed(format!("adapter_config.json: {reason}"));
-        let file: File = serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
+        let mut file: File = serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
+        let scores = file.task_type.as_deref() == Some(SEQUENCE_CLASSIFICATION);
+        if scores && only_score(file.others.get("modules_to_save")) {
+            file.others.remove("modules_to_save");
+        }
         refuse(&file)?;
         if file.r == 0 || file.r > 4096 || !file.lora_alpha.is_finite() {
             return Err(malformed("r or lora_alpha is impossible".to_owned()));
         }
         Ok(Self {
+            scores,
             rank: file.r,
             alpha: file.lora_alpha,
             rank_pattern: patterns(&file.rank_pattern)?,
@@ -132,6 +144,15 @@ fn ends_with_module(module: &str, name: &str) -> bool {
     module
         .strip_suffix(name)
         .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// Whether nothing is saved beside the pairs but a head; PEFT itself writes `classifier` beside `score`.
+fn only_score(modules: Option<&Value>) -> bool {
+    let names = modules.and_then(Value::as_array);
+    names.is_some_and(|names| {
+        let names = names.iter().filter_map(Value::as_str);
+        names.clone().count() > 0 && names.clone().all(|name| ["score", "classifier"].contains(&name))
+    })
 }
 
 fn refuse(file: &File) -> Result<(), LoraError> {

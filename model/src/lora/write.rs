@@ -1,23 +1,40 @@
 //! Writing an adapter as PEFT does, so that PEFT, `bigquill` and everything else that reads PEFT's layout can load it.
 //!
-//! `adapter_config.json` is written last, and an old one is taken away first: a folder that has one is whole. Each file
-//! gets its name when it is on the disk, so that neither a kill nor a full disk leaves half of one.
+//! `adapter_config.json` gets its name last: a folder that has one is whole. Each file gets its name when all of them are
+//! on the disk, so that neither a kill nor a full disk leaves half of an adapter, nor harms one that was there.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{LoraAdapter, LoraError, LoraWeights, Projection};
+use super::config::SEQUENCE_CLASSIFICATION;
+use super::{LoraAdapter, LoraError, LoraWeights, Projection, SCORE};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 const CARD: &str = "README.md";
+
+/// What is written of an adapter beside its pairs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AdapterAbout<'a> {
+    /// What the configuration calls the base model.
+    pub base: &'a str,
+    /// The text of `README.md`.
+    pub card: &'a str,
+    /// The share that was dropped in training; serving drops nothing.
+    pub dropout: f64,
+    /// The weights of a regression's head, `(hidden)`: the adapter is then one for sequence classification with one
+    /// label.
+    pub score: Option<&'a [f32]>,
+    /// Names and values that stand beside the weights.
+    pub metadata: &'a [(&'a str, String)],
+}
 
 impl LoraAdapter {
     /// An adapter of these modules, whose numbers are in the checkpoint's order of rows.
@@ -39,38 +56,43 @@ impl LoraAdapter {
         }
     }
 
-    /// Writes the adapter's folder: weights, card, configuration. `base` is what the configuration calls the base
-    /// model, `alpha` its `lora_alpha` (scale · rank, the same for all modules), `card` the text of `README.md`.
+    /// Writes the adapter's folder: weights, card, configuration.
+    ///
+    /// Everything is on the disk before the first file gets its name, so that an adapter that was there is whole until
+    /// then; its configuration goes away first where the new one differs, so that it never stands with other weights.
     ///
     /// # Errors
-    /// Where the folder cannot be written, or the modules differ in rank or scale, which is not written here. What was
-    /// in the folder is then whole or has no configuration, and so is no adapter.
-    pub fn write(&self, folder: &Path, base: &str, card: &str) -> Result<(), LoraError> {
-        let config = self.config(base)?;
-        let weights = self.safetensors()?;
+    /// Where the folder cannot be written, or the modules differ in rank or scale, which is not written here.
+    pub fn write(&self, folder: &Path, about: &AdapterAbout<'_>) -> Result<(), LoraError> {
         let failed = |path: &Path, error: std::io::Error| LoraError::Write {
             path: path.display().to_string(),
             reason: error.to_string(),
         };
+        let config = self.config(about)?;
+        let weights = self.safetensors(about)?;
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-        let old = folder.join(CONFIG);
-        match std::fs::remove_file(&old) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&old, error)),
-            _ => {}
-        }
+        let mut prepared = Vec::new();
         for (name, content) in [
             (WEIGHTS, weights.as_slice()),
-            (CARD, card.as_bytes()),
+            (CARD, about.card.as_bytes()),
             (CONFIG, config.as_bytes()),
         ] {
             let path = folder.join(name);
-            write_atomically(&path, content).map_err(|error| failed(&path, error))?;
+            prepared.push(Prepared::write(&path, content).map_err(|error| failed(&path, error))?);
+        }
+        let old = folder.join(CONFIG);
+        if std::fs::read(&old).is_ok_and(|old| old != config.as_bytes()) {
+            std::fs::remove_file(&old).map_err(|error| failed(&old, error))?;
+        }
+        for file in prepared {
+            let path = file.path.clone();
+            file.put().map_err(|error| failed(&path, error))?;
         }
         Ok(())
     }
 
     /// `adapter_config.json` with the keys that PEFT 0.21 wants.
-    fn config(&self, base: &str) -> Result<String, LoraError> {
+    fn config(&self, about: &AdapterAbout<'_>) -> Result<String, LoraError> {
         let mut forms: Vec<(usize, f32)> = self.modules.values().map(|w| (w.rank, w.scale)).collect();
         forms.dedup();
         let &[(rank, scale)] = forms.as_slice() else {
@@ -84,11 +106,11 @@ impl LoraAdapter {
             .collect();
         let config = json!({
             "peft_type": "LORA",
-            "task_type": "CAUSAL_LM",
-            "base_model_name_or_path": base,
+            "task_type": if about.score.is_some() { SEQUENCE_CLASSIFICATION } else { "CAUSAL_LM" },
+            "base_model_name_or_path": about.base,
             "r": rank,
             "lora_alpha": (f64::from(scale) * rank as f64 * 1e6).round() / 1e6,
-            "lora_dropout": 0.0,
+            "lora_dropout": about.dropout,
             "bias": "none",
             "target_modules": targets,
             "fan_in_fan_out": false,
@@ -96,7 +118,7 @@ impl LoraAdapter {
             "init_lora_weights": true,
             "use_rslora": false,
             "use_dora": false,
-            "modules_to_save": null,
+            "modules_to_save": about.score.map(|_| ["score"]),
             "rank_pattern": {},
             "alpha_pattern": {},
         });
@@ -104,7 +126,7 @@ impl LoraAdapter {
     }
 
     /// The weights in F32 under PEFT's names.
-    fn safetensors(&self) -> Result<Vec<u8>, LoraError> {
+    fn safetensors(&self, about: &AdapterAbout<'_>) -> Result<Vec<u8>, LoraError> {
         let malformed = |error: safetensors::SafeTensorError| LoraError::Malformed(error.to_string());
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for ((layer, projection), weights) in &self.modules {
@@ -118,6 +140,9 @@ impl LoraAdapter {
             tensors.push((name("A"), vec![rank, weights.a.len() / rank], bytes(&weights.a)));
             tensors.push((name("B"), vec![weights.b.len() / rank, rank], bytes(&weights.b)));
         }
+        if let Some(score) = about.score {
+            tensors.push((SCORE.to_owned(), vec![1, score.len()], bytes(score)));
+        }
         let views: Vec<(&str, TensorView<'_>)> = tensors
             .iter()
             .map(|(name, shape, data)| {
@@ -126,7 +151,12 @@ impl LoraAdapter {
             })
             .collect::<Result<_, LoraError>>()?;
         // PEFT asks for the key.
-        let metadata = [("format".to_owned(), "pt".to_owned())].into();
+        let format = ("format".to_owned(), "pt".to_owned());
+        let others = about
+            .metadata
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let metadata = std::iter::once(format).chain(others).collect();
         serialize(views, Some(metadata)).map_err(malformed)
     }
 }
@@ -140,23 +170,42 @@ fn bytes(values: &[f32]) -> Vec<u8> {
 /// # Errors
 /// Where the folder cannot be written; the temporary file is then taken away.
 pub fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = File::create(&temporary)
-        .and_then(|mut file| {
-            file.write_all(content)?;
-            file.sync_all()
-        })
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = std::fs::remove_file(&temporary);
-        return written;
+    Prepared::write(path, content)?.put()
+}
+
+/// A file that is on the disk and has not its name yet; it is taken away where it never gets it.
+struct Prepared {
+    path: PathBuf,
+    temporary: PathBuf,
+}
+
+impl Prepared {
+    fn write(path: &Path, content: &[u8]) -> std::io::Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let prepared = Self {
+            temporary: path.with_file_name(name),
+            path: path.to_owned(),
+        };
+        let mut file = File::create(&prepared.temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        Ok(prepared)
     }
-    // The name itself is on the disk once its folder is; not every file system can do that.
-    if let Some(folder) = path.parent().and_then(|folder| File::open(folder).ok()) {
-        let _ = folder.sync_all();
+
+    fn put(self) -> std::io::Result<()> {
+        std::fs::rename(&self.temporary, &self.path)?;
+        // The name itself is on the disk once its folder is; not every file system can do that.
+        if let Some(folder) = self.path.parent().and_then(|folder| File::open(folder).ok()) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        // Gone already where it has got its name; else the first error is the one to tell.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
 }

@@ -22,11 +22,16 @@ const PARTLY_SHOWN: usize = 4;
 /// The fewest tokens of a table's line.
 const SMALLEST_TABLE: usize = 6;
 
-/// The fewest columns of the first table, however small the budget.
+/// The fewest columns of the first table and of required ones, however small the budget.
 const FEWEST_COLUMNS: usize = 8;
 
-/// The most that fits: everything, else without descriptions, else fewer tables, else fewer columns.
-pub(super) fn select(input: &PromptInput<'_>, count: &dyn Fn(&str) -> usize) -> Selection {
+/// The most that fits: everything, else without descriptions, else fewer tables, else fewer columns. Tables of
+/// `required` stay, perhaps with fewer columns.
+pub(super) fn select(
+    input: &PromptInput<'_>,
+    required: &[TableReference],
+    count: &dyn Fn(&str) -> usize,
+) -> Selection {
     let rules = count(SYSTEM);
     let size = |selection: &Selection| {
         let text = user_text(input, selection);
@@ -56,6 +61,7 @@ pub(super) fn select(input: &PromptInput<'_>, count: &dyn Fn(&str) -> usize) -> 
         }
     }
     let ranked = rank(input.question, input.evidence, input.snapshot);
+    let ranked = required_first(ranked, required, input.snapshot);
     let places = if many {
         HashMap::new()
     } else {
@@ -65,7 +71,7 @@ pub(super) fn select(input: &PromptInput<'_>, count: &dyn Fn(&str) -> usize) -> 
     let mut room = input.budget.saturating_sub(rules + count(&tail(input)));
     let mut selection = Selection::default();
     for _ in 0..5 {
-        selection.tables = best(input.snapshot, &ranked, room, count);
+        selection.tables = best(input.snapshot, &ranked, required.len(), room, count);
         // The catalog's order; of one too large to walk through, the order of names.
         selection.tables.sort_by(|a, b| {
             let key = |t: &ShownTable| places.get(&t.schema.reference).copied();
@@ -80,6 +86,29 @@ pub(super) fn select(input: &PromptInput<'_>, count: &dyn Fn(&str) -> usize) -> 
     selection
 }
 
+/// The required tables in front of the others, also those that a ranking of a large catalog leaves out.
+fn required_first(
+    ranked: Vec<RankedTable>,
+    required: &[TableReference],
+    snapshot: &CatalogSnapshot,
+) -> Vec<RankedTable> {
+    let (mut first, others): (Vec<_>, Vec<_>) = ranked
+        .into_iter()
+        .partition(|found| required.contains(&found.table.reference));
+    for reference in required {
+        let ranked = first.iter().any(|found| found.table.reference == *reference);
+        if let Some(table) = snapshot.table(reference).filter(|_| !ranked) {
+            first.push(RankedTable {
+                table: Arc::clone(table),
+                score: 0.0,
+                columns: Vec::new(),
+            });
+        }
+    }
+    first.extend(others);
+    first
+}
+
 fn places(snapshot: &CatalogSnapshot) -> HashMap<&TableReference, usize> {
     snapshot
         .tables()
@@ -88,16 +117,18 @@ fn places(snapshot: &CatalogSnapshot) -> HashMap<&TableReference, usize> {
         .collect()
 }
 
-/// The tables that come first, within a room of so many tokens.
+/// The tables that come first, within a room of so many tokens; the `required` first of them are shown in any case.
 fn best(
     snapshot: &CatalogSnapshot,
     ranked: &[RankedTable],
+    required: usize,
     mut room: usize,
     count: &dyn Fn(&str) -> usize,
 ) -> Vec<ShownTable> {
     let mut shown = Vec::new();
     for (rank, found) in ranked.iter().enumerate() {
-        if rank > 0 && room < SMALLEST_TABLE {
+        let shown_anyway = rank < required.max(1);
+        if !shown_anyway && room < SMALLEST_TABLE {
             break;
         }
         let mut table = ShownTable {
@@ -108,10 +139,11 @@ fn best(
         let too_long = line.len() > room.saturating_mul(MOST_BYTES_A_TOKEN);
         let mut cost = if too_long { usize::MAX } else { count(&line) };
         if cost > room {
-            if rank > 0 && (rank >= PARTLY_SHOWN || found.score <= 0.0) {
+            if !shown_anyway && (rank >= PARTLY_SHOWN || found.score <= 0.0) {
                 continue;
             }
-            let columns = best_columns(found, room, if rank == 0 { FEWEST_COLUMNS } else { 0 }, count);
+            let fewest = if shown_anyway { FEWEST_COLUMNS } else { 0 };
+            let columns = best_columns(found, room, fewest, count);
             if columns.is_empty() {
                 continue;
             }

@@ -32,6 +32,8 @@ pub struct Batch {
     targets: Vec<u32>,
     /// Learned tokens of each sequence.
     counts: Vec<usize>,
+    /// Decides what dropout drops; nothing is dropped without.
+    noise: Option<u64>,
 }
 
 impl Batch {
@@ -47,6 +49,7 @@ impl Batch {
             rows: Vec::new(),
             targets: Vec::new(),
             counts: Vec::new(),
+            noise: None,
         };
         for (index, sequence) in sequences.into_iter().enumerate() {
             let start = index * width;
@@ -59,6 +62,18 @@ impl Batch {
             }
         }
         batch
+    }
+
+    /// The batch as it is learned from, with the seed of its dropout.
+    #[must_use]
+    pub(crate) fn with_noise(mut self, seed: u64) -> Self {
+        self.noise = Some(seed);
+        self
+    }
+
+    /// The seed of its dropout, where it is learned from.
+    pub(crate) fn noise(&self) -> Option<u64> {
+        self.noise
     }
 
     /// How many sequences.

@@ -1,4 +1,5 @@
-//! A training run as one file: parameters, moments, how far it got, and the settings it belongs to.
+//! A training run as one file: parameters, moments, the best parameters so far, how far it got, and the settings it
+//! belongs to.
 //!
 //! The file is replaced as a whole, so that a kill at any moment leaves the last checkpoint or the one before it.
 //! The order of the data and the numbers that A begins with follow from the seed and need no place here.
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde_json::json;
 
 use crate::lora::write_atomically;
 
@@ -17,6 +19,8 @@ use super::TrainError;
 /// The layout's name; a later one gets another.
 const FORMAT: &str = "bigquill-checkpoint-1";
 const TENSORS: [&str; 3] = ["parameters", "first", "second"];
+/// The name of the best parameters, and of what is known of them.
+const BEST: &str = "best";
 
 /// What decides the course of a run, by name: settings and hashes of model and data.
 pub type Settings = BTreeMap<String, String>;
@@ -28,6 +32,31 @@ pub struct Checkpoint {
     pub steps: u64,
     /// Parameters, first and second moments, `(parameters)` each.
     pub(crate) tensors: [Tensor; 3],
+    /// The best parameters so far, where epochs are measured.
+    pub best: Option<Best>,
+}
+
+/// Parameters of an earlier moment that may be kept rather than the last ones.
+#[derive(Debug, Clone)]
+pub struct Best {
+    /// Updates made by then.
+    pub steps: u64,
+    /// How good they are: compared number by number, the larger is better.
+    pub rank: Vec<f64>,
+    /// `(parameters)`
+    pub(crate) parameters: Tensor,
+}
+
+impl Best {
+    /// Whether these are better than others.
+    #[must_use]
+    pub fn beats(&self, other: &Self) -> bool {
+        let pairs = self.rank.iter().zip(&other.rank);
+        let mut order = pairs.map(|(a, b)| a.total_cmp(b));
+        order
+            .find(|order| order.is_ne())
+            .is_some_and(std::cmp::Ordering::is_gt)
+    }
 }
 
 impl Checkpoint {
@@ -41,23 +70,27 @@ impl Checkpoint {
             reason,
         };
         let mut data = Vec::new();
-        for tensor in &self.tensors {
+        let best = self.best.as_ref().map(|best| &best.parameters);
+        for tensor in self.tensors.iter().chain(best) {
             let values: Vec<f32> = tensor.to_device(&Device::Cpu)?.to_vec1()?;
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             data.push((values.len(), bytes));
         }
         let mut views = Vec::new();
-        for (name, (len, bytes)) in TENSORS.into_iter().zip(&data) {
+        for (name, (len, bytes)) in TENSORS.into_iter().chain([BEST]).zip(&data) {
             let view = TensorView::new(Dtype::F32, vec![*len], bytes);
             views.push((name, view.map_err(|error| failed(error.to_string()))?));
         }
         let settings = serde_json::to_string(settings).map_err(|error| failed(error.to_string()))?;
-        let metadata: HashMap<String, String> = [
+        let mut metadata: HashMap<String, String> = [
             ("format".to_owned(), FORMAT.to_owned()),
             ("steps".to_owned(), self.steps.to_string()),
             ("settings".to_owned(), settings),
         ]
         .into();
+        if let Some(best) = &self.best {
+            metadata.insert(BEST.to_owned(), json!([best.steps, best.rank]).to_string());
+        }
         let bytes = serialize(views, Some(metadata)).map_err(|error| failed(error.to_string()))?;
         write_atomically(path, &bytes).map_err(|error| failed(error.to_string()))
     }
@@ -108,10 +141,24 @@ impl Checkpoint {
             let values: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             Ok(Tensor::from_vec(values, parameters, device)?)
         };
-        let [parameters, first, second] = TENSORS;
+        let [last, first, second] = TENSORS;
+        let best = match metadata.get(BEST) {
+            None => None,
+            Some(text) => {
+                let (steps, rank) =
+                    serde_json::from_str(text).map_err(|error| failed(format!("it is damaged ({error})")))?;
+                let parameters = read(BEST)?;
+                Some(Best {
+                    steps,
+                    rank,
+                    parameters,
+                })
+            }
+        };
         Ok(Self {
             steps,
-            tensors: [read(parameters)?, read(first)?, read(second)?],
+            tensors: [read(last)?, read(first)?, read(second)?],
+            best,
         })
     }
 }
@@ -140,6 +187,11 @@ mod tests {
         Checkpoint {
             steps: 42,
             tensors: [tensor(1.0), tensor(2.0), tensor(3.0)],
+            best: Some(Best {
+                steps: 40,
+                rank: vec![0.5, -0.1],
+                parameters: tensor(4.0),
+            }),
         }
     }
 
@@ -153,7 +205,24 @@ mod tests {
         for (a, b) in read.tensors.iter().zip(&checkpoint().tensors) {
             assert_eq!(a.to_vec1::<f32>().unwrap(), b.to_vec1::<f32>().unwrap());
         }
+        let (best, expected) = (read.best.unwrap(), checkpoint().best.unwrap());
+        assert_eq!((best.steps, &best.rank), (40, &expected.rank));
+        assert_eq!(
+            best.parameters.to_vec1::<f32>().unwrap(),
+            expected.parameters.to_vec1::<f32>().unwrap()
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_first_number_that_differs_decides_which_is_better() {
+        let best = |rank: &[f64]| Best {
+            rank: rank.to_vec(),
+            ..checkpoint().best.unwrap()
+        };
+        assert!(best(&[0.5, -0.2]).beats(&best(&[0.4, -0.1])));
+        assert!(best(&[0.5, -0.1]).beats(&best(&[0.5, -0.2])));
+        assert!(!best(&[0.5, -0.1]).beats(&best(&[0.5, -0.1])));
     }
 
     #[test]

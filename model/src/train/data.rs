@@ -12,6 +12,7 @@ mod catalogs;
 mod prepare;
 mod read;
 mod split;
+mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,9 +23,10 @@ use bigquill_analysis::schema::CatalogSnapshot;
 use crate::generate::Prompt;
 
 pub use catalogs::Catalogs;
-pub use prepare::{Dropped, Preference, Preparation, Prepared, Preparer};
+pub use prepare::{Dropped, Preference, Preparation, Prepared, Preparer, refusal};
 pub use read::read;
 pub use split::hold_out;
+pub use write::trl;
 
 /// Why data cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -30,7 +30,7 @@ pub enum TrainError {
     /// The loss or the gradient is no number any more.
     #[error(
         "the {what} became {value} in update {step} and nothing was changed by it; \
-         go on from the last checkpoint with a lower --learning-rate, or look at the data with `finetune data inspect`"
+         begin anew with --overwrite and a lower --learning-rate, or look at the data with `finetune data inspect`"
     )]
     NotFinite {
         /// The loss or the gradient's norm.

@@ -14,8 +14,10 @@ const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const LIVE: f64 = 2.2;
 /// Score matrices of one head that live at once.
 const SCORES: f64 = 5.0;
-/// Logits that exist at once in F32 with their probabilities and gradients.
-const LOGITS: f64 = 5.0 * (1 << 24) as f64 * 4.0;
+/// The most logits that exist at once.
+const LOGITS: usize = 1 << 24;
+/// Bytes of a logit in F32 with its probability and gradients.
+const LOGIT_BYTES: f64 = 5.0 * 4.0;
 /// A CUDA context, its allocator's slack and the optimizer's temporaries, measured on an H100.
 const DEVICE: f64 = 1.0 * GIB;
 
@@ -39,6 +41,8 @@ pub struct Load {
     pub sequences: usize,
     /// Tokens of the longest.
     pub tokens: usize,
+    /// Tokens that are learned, of all of them.
+    pub learned: usize,
     /// Whether it is the CPU that computes.
     pub cpu: bool,
     /// Whether activations are kept.
@@ -83,9 +87,16 @@ impl MemoryEstimate {
             activations: bytes * (positions * live + scores),
             working: 4.0 * output
                 + (4.0 + bytes) * largest as f64
-                + LOGITS
+                + LOGIT_BYTES * LOGITS.min(load.learned * config.vocabulary) as f64
                 + if load.cpu { 0.25 * GIB } else { DEVICE },
         }
+    }
+
+    /// With a serving decoder of the same base beside it.
+    #[must_use]
+    pub fn with_decoder(mut self) -> Self {
+        self.base *= 2.0;
+        self
     }
 
     /// All together.

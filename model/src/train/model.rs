@@ -16,8 +16,10 @@ use crate::gguf::{Gguf, TensorView};
 use crate::lora::{LoraAdapter, LoraWeights, Projection};
 
 use super::batch::Batch;
+use super::dropout::Dropout;
 use super::ops::{self, FrozenWeight};
 use super::parameters::{LoraOptions, Pair};
+use super::regression::ScoreHead;
 
 /// Whether a forward pass is recorded for a backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,9 @@ pub struct LoraModel {
     layers: Vec<Layer>,
     norm: Tensor,
     output: FrozenWeight,
+    /// Share of what enters a pair that is dropped while it is trained.
+    dropout: f64,
+    score: Option<ScoreHead>,
 }
 
 #[derive(Debug)]
@@ -62,6 +67,14 @@ pub(crate) struct Positions {
     cos: Tensor,
     sin: Tensor,
     mask: Tensor,
+    dropout: Option<Dropout>,
+}
+
+/// One pass through one layer.
+struct Pass<'p> {
+    positions: &'p Positions,
+    graph: Graph,
+    dropout: Option<Dropout>,
 }
 
 impl LoraModel {
@@ -78,6 +91,41 @@ impl LoraModel {
         device: &Device,
     ) -> std::result::Result<Self, DecoderError> {
         let config = Config::read(gguf)?;
+        let mut model = Self::with_pairs(gguf, config, device, |config, layer, projection| {
+            let options = options.filter(|options| options.targets.contains(&projection));
+            options
+                .map(|options| Pair::start(options, config, layer, projection, device))
+                .transpose()
+        })?;
+        model.dropout = options.map_or(0.0, |options| options.dropout);
+        Ok(model)
+    }
+
+    /// Loads the base with an adapter as it is, whose modules may differ in rank and scale: to be measured.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and where the adapter is another model's.
+    pub fn load_adapter(
+        gguf: &Gguf,
+        adapter: &LoraAdapter,
+        device: &Device,
+    ) -> std::result::Result<Self, DecoderError> {
+        let config = Config::read(gguf)?;
+        adapter.check(&config)?;
+        Self::with_pairs(gguf, config, device, |_, layer, projection| {
+            let weights = adapter.module(layer, projection);
+            weights
+                .map(|weights| Pair::of(weights, layer, projection, device))
+                .transpose()
+        })
+    }
+
+    fn with_pairs(
+        gguf: &Gguf,
+        config: Config,
+        device: &Device,
+        pair: impl Fn(&Config, usize, Projection) -> Result<Option<Pair>>,
+    ) -> std::result::Result<Self, DecoderError> {
         let dtype = if device.is_cpu() { DType::F32 } else { DType::BF16 };
         let vector = |values: Vec<f32>| vector(values, dtype, device);
         let mut layers = Vec::with_capacity(config.layers);
@@ -85,10 +133,7 @@ impl LoraModel {
             let mut linears = Vec::with_capacity(Projection::ALL.len());
             for projection in Projection::ALL {
                 let weight = frozen(gguf, &config, layer, projection, dtype, device)?;
-                let pair = match options.filter(|options| options.targets.contains(&projection)) {
-                    Some(options) => Some(Pair::start(options, &config, layer, projection, device)?),
-                    None => None,
-                };
+                let pair = pair(&config, layer, projection)?;
                 linears.push(Linear { weight, pair });
             }
             layers.push(Layer {
@@ -114,10 +159,53 @@ impl LoraModel {
             dtype,
             layers,
             output,
+            dropout: 0.0,
+            score: None,
             config,
         };
         gguf.release();
         Ok(model)
+    }
+
+    /// Gives the model a head that scores a sequence, for a regression: zero, so that every sequence scores 0 at first.
+    ///
+    /// # Errors
+    /// Where the device has no memory left.
+    pub fn add_score_head(&mut self) -> Result<()> {
+        self.score = Some(ScoreHead::new(self.config.hidden, &self.device)?);
+        Ok(())
+    }
+
+    /// The weights of the head that scores, `(hidden)`, where there is one.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn score_weights(&self) -> Result<Option<Vec<f32>>> {
+        self.score.as_ref().map(ScoreHead::weights).transpose()
+    }
+
+    /// Replaces the weights of the head that scores; there are as many as the model is wide.
+    ///
+    /// # Errors
+    /// Where there is no head, or another number of weights.
+    pub fn set_score_weights(&self, weights: &[f32]) -> Result<()> {
+        match &self.score {
+            Some(head) => head.set(weights),
+            None => candle_core::bail!("the model has no head that scores"),
+        }
+    }
+
+    /// The trained numbers of the head that scores.
+    pub(crate) fn score_var(&self) -> Option<&Var> {
+        self.score.as_ref().map(ScoreHead::var)
+    }
+
+    /// The scores of some rows of the last layer's output, `(rows)` in F32.
+    pub(crate) fn scores(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
+        match &self.score {
+            Some(head) => head.scores(&self.normed_rows(x, rows)?),
+            None => candle_core::bail!("the model has no head that scores"),
+        }
     }
 
     /// The base's sizes.
@@ -212,8 +300,9 @@ impl LoraModel {
         Ok(LoraAdapter::new(name.to_owned(), modules))
     }
 
-    /// Angles and mask for sequences of this length.
-    pub(crate) fn positions(&self, tokens: usize) -> Result<Positions> {
+    /// Angles, mask and dropout of a batch.
+    pub(crate) fn positions(&self, batch: &Batch) -> Result<Positions> {
+        let tokens = batch.width();
         let (cos, sin) = self.rope.rows(0..tokens);
         let table = |values: Vec<f32>| {
             Tensor::from_vec(values, (tokens, self.rope.half()), &self.device)?.to_dtype(self.dtype)
@@ -223,6 +312,7 @@ impl LoraModel {
             cos: table(cos)?,
             sin: table(sin)?,
             mask: ops::grouped_causal_mask(heads, kv_heads, tokens, self.dtype, &self.device)?,
+            dropout: Dropout::new(self.dropout, batch.noise()),
         })
     }
 
@@ -241,12 +331,17 @@ impl LoraModel {
         positions: &Positions,
         graph: Graph,
     ) -> Result<Tensor> {
-        self.layers[layer].forward(&self.config, x, positions, graph)
+        let pass = Pass {
+            positions,
+            graph,
+            dropout: positions.dropout.map(|dropout| dropout.of_layer(layer)),
+        };
+        self.layers[layer].forward(&self.config, x, &pass)
     }
 
     /// All layers without a graph, `(batch, tokens, hidden)`.
     pub(crate) fn hidden(&self, batch: &Batch) -> std::result::Result<Tensor, DecoderError> {
-        let positions = self.positions(batch.width())?;
+        let positions = self.positions(batch)?;
         let mut x = self.embed(batch)?;
         for layer in 0..self.depth() {
             x = self.layer(layer, &x, &positions, Graph::Untracked)?;
@@ -282,9 +377,13 @@ impl LoraModel {
 }
 
 impl Layer {
-    fn forward(&self, config: &Config, x: &Tensor, positions: &Positions, graph: Graph) -> Result<Tensor> {
+    fn forward(&self, config: &Config, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor> {
         let (batch, tokens, hidden) = x.dims3()?;
-        let linear = |projection: Projection, x: &Tensor| self.linears[projection as usize].forward(x, graph);
+        let positions = pass.positions;
+        let linear = |projection: Projection, x: &Tensor| {
+            let dropout = pass.dropout.map(|dropout| dropout.of_module(projection));
+            self.linears[projection as usize].forward(x, pass.graph, dropout)
+        };
         let norm = |x: &Tensor, weight: &Tensor| ops::rms_norm(x, weight, config.norm_epsilon);
         // (rows, heads · head_dim) to (batch, heads, tokens, head_dim)
         let heads = |x: Tensor, count: usize| {
@@ -315,7 +414,7 @@ impl Layer {
 }
 
 impl Linear {
-    fn forward(&self, x: &Tensor, graph: Graph) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, graph: Graph, dropout: Option<Dropout>) -> Result<Tensor> {
         let Some(pair) = &self.pair else {
             return ops::frozen_linear(&self.weight, x);
         };
@@ -323,7 +422,11 @@ impl Linear {
             Graph::Recorded => var.as_tensor().clone(),
             Graph::Untracked => var.as_detached_tensor(),
         };
-        ops::lora_linear(&self.weight, x, &of(&pair.a), &of(&pair.b), pair.scale)
+        let (a, b) = (of(&pair.a), of(&pair.b));
+        match dropout {
+            None => ops::lora_linear(&self.weight, x, &a, &b, pair.scale),
+            Some(dropout) => dropout.lora_linear(&self.weight, x, &a, &b, pair.scale),
+        }
     }
 }
 

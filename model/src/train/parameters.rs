@@ -1,4 +1,4 @@
-//! What is trained: the LoRA pairs, and all of them as one flat vector.
+//! What is trained: the LoRA pairs and the head of a regression, and all of them as one flat vector.
 //!
 //! The optimizer, the checkpoint and the sum over devices work on the flat vector: one tensor instead of hundreds.
 
@@ -19,6 +19,8 @@ pub struct LoraOptions {
     pub alpha: f64,
     /// The modules of each layer.
     pub targets: Vec<Projection>,
+    /// Share of the numbers entering A that are dropped while it is trained, as in PEFT.
+    pub dropout: f64,
     /// Decides the numbers that A begins with.
     pub seed: u64,
 }
@@ -56,6 +58,23 @@ impl Pair {
             a: Var::from_vec(a, (options.rank, columns), device)?,
             b: Var::from_vec(vec![0f32; rows * options.rank], (rows, options.rank), device)?,
             scale: options.alpha / options.rank as f64,
+        })
+    }
+
+    /// The pair of an adapter, whose shapes were checked.
+    pub(crate) fn of(
+        weights: &LoraWeights,
+        layer: usize,
+        projection: Projection,
+        device: &Device,
+    ) -> Result<Self> {
+        let LoraWeights { rank, a, b, scale } = weights;
+        Ok(Self {
+            layer,
+            projection,
+            a: Var::from_slice(a, (*rank, a.len() / rank), device)?,
+            b: Var::from_slice(b, (b.len() / rank, *rank), device)?,
+            scale: f64::from(*scale),
         })
     }
 
@@ -97,7 +116,7 @@ pub(crate) fn set_flat(model: &LoraModel, flat: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// The variables in the order of [`flat`].
+/// The variables in the order of [`flat`]: the pairs, then the head of a regression.
 pub(crate) fn vars(model: &LoraModel) -> impl Iterator<Item = &Var> {
-    model.pairs().flat_map(Pair::vars)
+    model.pairs().flat_map(Pair::vars).chain(model.score_var())
 }

@@ -123,6 +123,7 @@ fn check(model_name: &str, fixture_name: &str) {
         rank: RANK,
         alpha: ALPHA,
         targets: Projection::ALL.to_vec(),
+        dropout: 0.0,
         seed: 0,
     };
     let model = LoraModel::load(&gguf, Some(&options), &CPU).unwrap();

@@ -92,7 +92,7 @@ fn kept<T>(
     gradients: &mut Gradients,
     head: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
 ) -> std::result::Result<T, DecoderError> {
-    let positions = model.positions(batch.width())?;
+    let positions = model.positions(batch)?;
     let mut x = model.embed(batch)?;
     for layer in 0..model.depth() {
         x = model.layer(layer, &x, &positions, Graph::Recorded)?;
@@ -103,6 +103,7 @@ fn kept<T>(
     for layer in 0..model.depth() {
         index = take(model, layer, index, &mut store, gradients)?;
     }
+    take_head(model, &mut store, gradients)?;
     Ok(result)
 }
 
@@ -112,7 +113,7 @@ fn recomputed<T>(
     gradients: &mut Gradients,
     head: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
 ) -> std::result::Result<T, DecoderError> {
-    let positions = model.positions(batch.width())?;
+    let positions = model.positions(batch)?;
     let mut x = model.embed(batch)?;
     let mut entered = Vec::with_capacity(model.depth());
     for layer in 0..model.depth() {
@@ -122,9 +123,11 @@ fn recomputed<T>(
     let last = Var::from_tensor(&x)?;
     drop(x);
     let (loss, result) = head(last.as_tensor())?;
-    let mut gradient = of_input(&mut loss.backward()?, &last)?;
-    drop((loss, last));
-    let mut first_index = parameters::vars(model).count();
+    let mut store = loss.backward()?;
+    let mut gradient = of_input(&mut store, &last)?;
+    take_head(model, &mut store, gradients)?;
+    drop((store, loss, last));
+    let mut first_index = 2 * model.pairs().count();
     for (layer, x) in entered.into_iter().enumerate().rev() {
         first_index -= model.pairs_of(layer).count() * 2;
         if layer == 0 {
@@ -158,6 +161,14 @@ fn take(
         index += 1;
     }
     Ok(index)
+}
+
+/// Moves the gradient of the head that scores, which follows those of the pairs.
+fn take_head(model: &LoraModel, store: &mut GradStore, gradients: &mut Gradients) -> Result<()> {
+    match model.score_var().and_then(|var| store.remove(var.as_tensor())) {
+        Some(gradient) => gradients.add(2 * model.pairs().count(), gradient),
+        None => Ok(()),
+    }
 }
 
 fn of_input(store: &mut GradStore, input: &Var) -> Result<Tensor> {

@@ -7,6 +7,7 @@ use super::recompute::{Gradients, accumulate};
 use super::*;
 use crate::decoder::{Architecture, Decoder, Logits, Placement};
 use crate::gguf::{Gguf, Quantization};
+use crate::lora::AdapterAbout;
 use crate::lora::Projection;
 use crate::testing::TinyModel;
 
@@ -30,6 +31,7 @@ fn options() -> LoraOptions {
         rank: 4,
         alpha: 8.0,
         targets: Projection::ALL.to_vec(),
+        dropout: 0.0,
         seed: 5,
     }
 }
@@ -103,13 +105,26 @@ fn logits_are_those_of_the_serving_decoder() {
     }
 }
 
+/// With and without dropout.
+fn models(architecture: Architecture) -> [LoraModel; 2] {
+    [0.0, 0.2].map(|dropout| {
+        let options = LoraOptions { dropout, ..options() };
+        let model = LoraModel::load(&tiny(architecture), Some(&options), &CPU).unwrap();
+        shake(&model);
+        model
+    })
+}
+
 #[test]
 fn recomputed_gradients_are_those_of_the_whole_graph_bit_for_bit() {
-    for architecture in [Architecture::Llama, Architecture::Qwen2] {
-        let model = LoraModel::load(&tiny(architecture), Some(&options()), &CPU).unwrap();
-        shake(&model);
-        let (kept_loss, kept) = gradients(&model, &batch(), Activations::Kept);
-        let (loss, recomputed) = gradients(&model, &batch(), Activations::Recomputed);
+    for model in [Architecture::Llama, Architecture::Qwen2]
+        .map(models)
+        .iter()
+        .flatten()
+    {
+        let batch = batch().with_noise(7);
+        let (kept_loss, kept) = gradients(model, &batch, Activations::Kept);
+        let (loss, recomputed) = gradients(model, &batch, Activations::Recomputed);
         assert_eq!(kept_loss.to_bits(), loss.to_bits());
         let bits = |gradients: &Gradients| -> Vec<u32> {
             let flat: Vec<f32> = gradients.flat().unwrap().to_vec1().unwrap();
@@ -120,27 +135,48 @@ fn recomputed_gradients_are_those_of_the_whole_graph_bit_for_bit() {
 }
 
 #[test]
+fn dropout_is_another_function_for_each_seed_and_none_in_measuring() {
+    let [plain, dropping] = models(Architecture::Qwen2);
+    let loss = |model: &LoraModel, batch: Batch| gradients(model, &batch, Activations::Recomputed).0;
+    assert_eq!(
+        loss(&plain, batch()).to_bits(),
+        loss(&dropping, batch()).to_bits()
+    );
+    assert_eq!(
+        loss(&plain, batch()).to_bits(),
+        loss(&plain, batch().with_noise(1)).to_bits()
+    );
+    let (one, other) = (
+        loss(&dropping, batch().with_noise(1)),
+        loss(&dropping, batch().with_noise(2)),
+    );
+    assert!(one != other && one != loss(&plain, batch()), "{one} {other}");
+}
+
+#[test]
 fn gradients_are_those_of_the_loss() {
-    for architecture in [Architecture::Llama, Architecture::Qwen2] {
-        let model = LoraModel::load(&tiny(architecture), Some(&options()), &CPU).unwrap();
-        shake(&model);
-        let batch = batch();
-        let (_, gradients) = gradients(&model, &batch, Activations::Recomputed);
+    for model in [Architecture::Llama, Architecture::Qwen2]
+        .map(models)
+        .iter()
+        .flatten()
+    {
+        let batch = batch().with_noise(7);
+        let (_, gradients) = gradients(model, &batch, Activations::Recomputed);
         let gradient = gradients.flat().unwrap();
-        let start = parameters::flat(&model).unwrap();
+        let start = parameters::flat(model).unwrap();
         // Along the gradient the loss rises by its squared norm.
         let norm: f32 = gradient.sqr().unwrap().sum_all().unwrap().to_scalar().unwrap();
         let step = 1e-3 / f64::from(norm.sqrt());
         let loss_at = |step: f64| -> f64 {
             let moved = (&start + (&gradient * step).unwrap()).unwrap();
-            parameters::set_flat(&model, &moved).unwrap();
+            parameters::set_flat(model, &moved).unwrap();
             let x = model.hidden(&batch).unwrap();
             let losses: Vec<f32> = model.losses(&x, &batch).unwrap().to_vec1().unwrap();
             losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / losses.len() as f64
         };
         let slope = (loss_at(step) - loss_at(-step)) / (2.0 * step);
         let error = (slope / f64::from(norm) - 1.0).abs();
-        assert!(error < 0.01, "{architecture:?}: {slope} where {norm} is expected");
+        assert!(error < 0.01, "{slope} where {norm} is expected");
     }
 }
 
@@ -172,7 +208,7 @@ fn every_b_learns_at_once_and_every_a_from_the_second_step_on() {
 #[test]
 fn without_pairs_nothing_is_recorded() {
     let model = LoraModel::load(&tiny(Architecture::Llama), None, &CPU).unwrap();
-    let positions = model.positions(13).unwrap();
+    let positions = model.positions(&batch()).unwrap();
     let x = model.embed(&batch()).unwrap();
     let y = model.layer(0, &x, &positions, Graph::Recorded).unwrap();
     assert!(!y.track_op() && model.pairs().next().is_none());
@@ -186,7 +222,12 @@ fn an_adapter_comes_back_as_it_was() {
     let before = model.logits(&batch()).unwrap().flatten_all().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let adapter = model.adapter("test").unwrap();
-    adapter.write(folder.path(), "tiny", "# test\n").unwrap();
+    let about = AdapterAbout {
+        base: "tiny",
+        card: "# test\n",
+        ..AdapterAbout::default()
+    };
+    adapter.write(folder.path(), &about).unwrap();
     let read = crate::lora::LoraAdapter::read(folder.path()).unwrap();
     let other = LoraOptions { seed: 6, ..options() };
     let loaded = LoraModel::load(&gguf, Some(&other), &CPU).unwrap();

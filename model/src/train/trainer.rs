@@ -5,10 +5,11 @@ use candle_core::Tensor;
 use crate::lora::LoraAdapter;
 
 use super::TrainError;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Best, Checkpoint};
 use super::model::LoraModel;
 use super::objective::{Objective, Tally};
 use super::optimizer::{self, AdamW};
+use super::random::Random;
 use super::recompute::{Activations, Gradients, accumulate};
 use super::{parameters, schedule};
 
@@ -140,6 +141,26 @@ impl<'a> Trainer<'a> {
                 self.optimizer.first.clone(),
                 self.optimizer.second.clone(),
             ],
+            best: None,
+        }
+    }
+
+    /// Puts back the parameters of an earlier moment, to be saved.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn take_back(&mut self, best: &Best) -> Result<(), TrainError> {
+        self.parameters = best.parameters.to_device(self.parameters.device())?;
+        self.share()
+    }
+
+    /// The parameters as they are now, with what was measured of them.
+    #[must_use]
+    pub fn measured(&self, rank: Vec<f64>) -> Best {
+        Best {
+            steps: self.steps(),
+            rank,
+            parameters: self.parameters.clone(),
         }
     }
 
@@ -219,7 +240,7 @@ impl<'a> Trainer<'a> {
     /// The gradient of the sum of the losses over `denominator`, summed over the devices: each takes every n-th part.
     fn gradient(&self, parts: &[&[usize]], denominator: f64) -> Result<(Tensor, Tally, usize), TrainError> {
         let workers = self.models.len().min(parts.len());
-        let share = |worker: usize| parts.iter().skip(worker).step_by(workers);
+        let share = |worker: usize| parts.iter().enumerate().skip(worker).step_by(workers);
         let results: Vec<Result<(Tensor, Tally, usize), TrainError>> = if workers == 1 {
             vec![self.part(&self.models[0], share(0), denominator)]
         } else {
@@ -255,14 +276,14 @@ impl<'a> Trainer<'a> {
     fn part<'p>(
         &self,
         model: &LoraModel,
-        parts: impl Iterator<Item = &'p &'p [usize]>,
+        parts: impl Iterator<Item = (usize, &'p &'p [usize])>,
         denominator: f64,
     ) -> Result<(Tensor, Tally, usize), TrainError> {
         let mut gradients = Gradients::new(model);
         let mut total = Tally::default();
         let mut tokens = 0;
-        for items in parts {
-            let batch = self.objective.batch(items);
+        for (index, items) in parts {
+            let batch = self.objective.batch(items).with_noise(self.noise(index));
             let tally = accumulate(model, &batch, self.options.activations, &mut gradients, |x| {
                 let (loss, tally) = self.objective.loss(model, items, &batch, x)?;
                 Ok(((loss / denominator)?, tally))
@@ -271,6 +292,12 @@ impl<'a> Trainer<'a> {
             tokens += batch.tokens().len();
         }
         Ok((gradients.flat()?, total, tokens))
+    }
+
+    /// The seed of what is dropped in a part of the next update, whichever device computes it.
+    fn noise(&self, part: usize) -> u64 {
+        let purpose = format!("dropout {} {part}", self.steps());
+        Random::new(self.options.seed, &purpose).next()
     }
 
     /// Gives every model the parameters.

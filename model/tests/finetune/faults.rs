@@ -102,6 +102,40 @@ fn a_full_disk_is_said_and_leaves_no_half_of_a_file() {
     assert!(super::run::names(&place.path("team")).is_empty());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_at_the_end_leaves_the_adapter_that_was_there() {
+    let place = Place::new();
+    place.run(&format!("{TRAIN} --rank 4"));
+    let files = |place: &Place| {
+        ["adapter_config.json", "adapter_model.safetensors", "README.md"]
+            .map(|name| std::fs::read(place.path("team").join(name)).unwrap())
+    };
+    let before = files(&place);
+    // A folder stands where the new adapter's last file is prepared, so that it cannot be written.
+    let script = format!(
+        "mkdir team/adapter_config.json.$$.tmp; exec {} {TRAIN} --rank 8 --overwrite",
+        env!("CARGO_BIN_EXE_finetune")
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(place.path(""))
+        .output()
+        .unwrap();
+    let error = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("adapter_config.json: ") && error.contains("free some space"),
+        "{error}"
+    );
+    assert!(files(&place) == before, "the old adapter was touched");
+    assert!(bigquill_model::lora::LoraAdapter::read(&place.path("team")).is_ok());
+    // The run itself is not lost either: its last checkpoint is whole.
+    let said = place.run(&format!("{TRAIN} --rank 8 --resume"));
+    assert!(said.starts_with("team: "), "{said}");
+    assert!(files(&place) != before, "the new adapter was not written");
+}
+
 #[test]
 fn words_that_do_not_fit_are_refused_with_the_choice() {
     let place = Place::new();

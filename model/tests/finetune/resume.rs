@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::run::{Place, names};
 
+/// With dropout and a best epoch, for both must come back too.
 const RUN: &str = "train --model tiny.gguf --data data.jsonl --epochs 6 --batch 4 --rank 4 --learning-rate 1e-2 \
-    --checkpoint-every 1";
+    --checkpoint-every 1 --dropout 0.1 --eval-data data.jsonl --keep-best loss";
 
 /// Begins or goes on, and is killed when it has said that an update was saved.
 fn run_and_kill(place: &Place, words: &str, update: &str) {
@@ -20,12 +21,13 @@ fn run_and_kill(place: &Place, words: &str, update: &str) {
     child.wait().unwrap();
 }
 
-/// The losses of all updates, bit for bit.
-fn losses(place: &Place, out: &str) -> Vec<(u64, String)> {
+/// The losses of all updates and epochs, bit for bit.
+fn losses(place: &Place, out: &str) -> Vec<(u64, String, String)> {
     let text = std::fs::read_to_string(place.path(out).join("metrics.jsonl")).unwrap();
     let line = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
-        (line["step"].as_u64().unwrap(), line["loss"].to_string())
+        let step = line["step"].as_u64().unwrap();
+        (step, line["loss"].to_string(), line["held_out_loss"].to_string())
     };
     text.lines().map(line).collect()
 }
@@ -50,6 +52,8 @@ fn a_run_that_is_killed_twice_ends_as_one_that_was_not() {
     assert!(weights("whole") == weights("cut"), "the weights differ");
     assert_eq!(losses(&place, "whole"), losses(&place, "cut"));
     assert_eq!(names(&place.path("cut")), names(&place.path("whole")));
+    let config = std::fs::read_to_string(place.path("cut/adapter_config.json")).unwrap();
+    assert!(config.contains("\"lora_dropout\": 0.1"), "{config}");
 }
 
 #[test]

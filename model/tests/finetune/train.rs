@@ -13,7 +13,10 @@ fn an_adapter_is_trained_measured_and_described() {
     let place = Place::new();
     let said = place.run(&format!("{HEART} --eval-data data.jsonl"));
     assert!(said.starts_with("team: loss of the last updates 0."), "{said}");
-    assert!(said.contains("held-out loss 0.0"), "{said}");
+    assert!(
+        said.contains("held-out loss 0.0") && said.contains("8 of 8 answers exact"),
+        "{said}"
+    );
     assert_eq!(
         names(&place.path("team")),
         [
@@ -35,7 +38,7 @@ fn an_adapter_is_trained_measured_and_described() {
         "base_model: \"tiny\"",
         "trained on: data.jsonl: 8 of 8 examples",
         "| rank | 8 |",
-        "| held-out loss | 0.0",
+        "| held-out | loss 0.0",
         "    finetune train --model tiny.gguf --data data.jsonl",
     ] {
         assert!(card.contains(part), "{part}: {card}");
@@ -65,7 +68,7 @@ fn a_plan_changes_nothing() {
     for part in [
         "8 of 8 examples (0 twice, 0 too long, 0 refused by the check)",
         "rank 8, alpha 16",
-        "updates   80 of 4 examples (4 at once), 40 epochs, learning rate 0.01",
+        "updates   80 of 4 examples (4 at once, 0.8 % padding), 40 epochs, learning rate 0.01",
         "memory    about",
     ] {
         assert!(plan.contains(part), "{part}: {plan}");
@@ -130,6 +133,7 @@ fn data_is_shown_as_the_model_sees_it() {
     for part in [
         "8 of 8 examples (0 twice, 0 too long, 0 refused by the check)",
         "    0-63         8",
+        "% of what is computed, 4 at once of updates of 16",
         "<|im_start|>user\nQ0<|im_end|>\n<|im_start|>assistant\n",
         "--- learned\nSELECT 0<|im_end|>\n",
         "Q4",

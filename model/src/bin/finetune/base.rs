@@ -47,6 +47,11 @@ impl Base {
         }
     }
 
+    /// Its chat template, where the file has one.
+    pub(crate) fn template(&self) -> Option<&str> {
+        self.gguf.string("tokenizer.chat_template").ok()
+    }
+
     /// Numbers in its tensors.
     pub(crate) fn parameters(&self) -> usize {
         self.gguf.tensors().map(|(_, info)| info.elements()).sum()

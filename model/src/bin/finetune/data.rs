@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use bigquill_model::train::data::Prepared;
+use bigquill_model::train::padding_share;
 use clap::{Args, Subcommand};
 
 use crate::base::Base;
-use crate::examples::{DataArgs, counts, dropped};
+use crate::examples::{DataArgs, Purpose, counts, dropped};
 use crate::say;
 
 /// Widest bar of the histogram.
@@ -28,6 +29,12 @@ pub(crate) struct InspectArgs {
     model: PathBuf,
     #[command(flatten)]
     data: DataArgs,
+    /// Examples of an update, to tell how much is padding
+    #[arg(long, default_value_t = 16)]
+    batch: usize,
+    /// Examples that are computed at once, to tell how much is padding
+    #[arg(long, default_value_t = 4)]
+    micro_batch: usize,
     /// How many examples are shown
     #[arg(long, default_value_t = 10, value_name = "N")]
     examples: usize,
@@ -35,7 +42,7 @@ pub(crate) struct InspectArgs {
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let base = Base::open(&args.model)?;
-    let preparation = args.data.prepare(&base, &args.data.data)?;
+    let preparation = args.data.prepare(&base, &args.data.data, Purpose::Learning)?;
     say(counts(&preparation))?;
     for line in dropped(&preparation, args.examples) {
         say(line)?;
@@ -46,6 +53,13 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
         .map(|e| e.sequence.tokens.len())
         .collect();
     say(histogram(&lengths))?;
+    let padding = padding_share(&lengths, args.batch, args.micro_batch, 0);
+    say(format_args!(
+        "padding: {:.1} % of what is computed, {} at once of updates of {}",
+        100.0 * padding,
+        args.micro_batch,
+        args.batch
+    ))?;
     // Evenly over the data, for its beginning is seldom like the rest.
     let step = (preparation.examples.len() / args.examples.max(1)).max(1);
     for example in preparation.examples.iter().step_by(step).take(args.examples) {

@@ -2,13 +2,19 @@
 //!
 //! Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 failed, 2 usage.
 
+mod answers;
 mod base;
 mod card;
+mod dashboard;
 mod data;
 mod eval;
 mod examples;
+mod export;
+mod hyper;
 mod merge;
 mod progress;
+mod regress;
+mod session;
 mod train;
 
 use std::io::Write as _;
@@ -28,7 +34,10 @@ use tracing::level_filters::LevelFilter;
         finetune train --model base.gguf --data accepted.jsonl --out adapters/team --plan\n  \
         finetune train --model base.gguf --data accepted.jsonl --out adapters/team\n  \
         finetune eval --model base.gguf --adapter adapters/team --data held-out.jsonl\n  \
-        finetune merge --model base.gguf --adapter adapters/team --out team-f16.gguf\n\n\
+        finetune eval --model base.gguf --adapter adapters/team --against base --data held-out.jsonl\n  \
+        finetune merge --model base.gguf --adapter adapters/team --out team-f16.gguf\n  \
+        finetune export --to trl --model base.gguf --data accepted.jsonl --base ORG/NAME --out trl --gpus 8\n  \
+        finetune regress --model base.gguf --data flats.csv --target price --template \"{rooms} rooms in {city}\" --out adapters/price\n\n\
         Exit codes: 0 done, 1 failed, 2 usage."
 )]
 struct Cli {
@@ -43,6 +52,8 @@ enum Command {
     #[command(subcommand, about = "Look at training data")]
     Data(data::DataCommand),
     Merge(merge::MergeArgs),
+    Export(Box<export::ExportArgs>),
+    Regress(Box<regress::RegressArgs>),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +69,8 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Data(data::DataCommand::Inspect(args)) => data::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Regress(args) => regress::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

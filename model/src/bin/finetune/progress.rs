@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bigquill_model::lora::write_atomically;
-use bigquill_model::train::Update;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -125,24 +124,6 @@ impl Metrics {
         })
     }
 
-    pub(crate) fn update(&mut self, update: &Update, epoch: f64, seconds: f64) -> anyhow::Result<()> {
-        let mut line = json!({
-            "step": update.step,
-            "epoch": epoch,
-            "loss": update.tally.mean(),
-            "gradient_norm": update.gradient_norm,
-            "learning_rate": update.learning_rate,
-            "tokens": update.tokens,
-            "learned": update.tally.weight,
-            "seconds": seconds,
-            "tokens_per_second": update.tokens as f64 / seconds,
-        });
-        if let Some(bytes) = resident() {
-            line["memory_bytes"] = bytes.into();
-        }
-        self.write(&line)
-    }
-
     /// Writes a line; it has a `step`.
     pub(crate) fn write(&mut self, line: &Value) -> anyhow::Result<()> {
         let text = format!("{line}\n");
@@ -177,4 +158,18 @@ pub(crate) fn size(bytes: u64) -> String {
     } else {
         format!("{:.1} GiB", mebibytes / 1024.0)
     }
+}
+
+/// A time for people.
+pub(crate) fn minutes(time: Duration) -> String {
+    let whole = time.as_secs();
+    format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+}
+
+/// A file's name without its folder.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -1,42 +1,38 @@
 //! `finetune train`: from data to an adapter's folder, with checkpoints between.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use bigquill_model::lora::{LoraAdapter, Projection};
-use bigquill_model::train::data::{Preference, Preparation, hold_out};
+use anyhow::bail;
+use bigquill_model::lora::AdapterAbout;
+use bigquill_model::train::data::{Preference, Preparation};
 use bigquill_model::train::{
-    Checkpoint, Completions, Load, LoraModel, LoraOptions, MemoryEstimate, Objective, Preferences, Sequence,
-    Settings, TrainOptions, Trainer, Update, available, measure, reference,
+    Completions, LoraModel, LoraOptions, MemoryEstimate, Objective, Preferences, Sequence, Settings,
+    TrainOptions, Trainer, measure, padding_share, reference,
 };
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::base::{Base, device, folder_name, hex, sha256};
+use crate::answers::{Asked, judge};
+use crate::base::{Base, folder_name, hex, sha256};
 use crate::card::{Card, command};
-use crate::examples::{counts, dropped};
-use crate::progress::{Bar, Metrics, peak, resident, size, tell};
+use crate::examples::{Learned, counts, dropped};
+use crate::progress::{Bar, file_name, tell};
 use crate::say;
+use crate::session::{Measured, adapter_line, base_line, memory_line, settings, updates_line};
 
 mod options;
 
+use options::Keep;
 pub(crate) use options::TrainArgs;
-
-/// Beside the adapter's own files.
-const CHECKPOINT: &str = "checkpoint.safetensors";
-const METRICS: &str = "metrics.jsonl";
-const ADAPTER: &str = "adapter_config.json";
 
 /// Everything that is known before training begins.
 struct Run<'a> {
     args: &'a TrainArgs,
     base: Base,
     base_hash: String,
+    learned: Learned,
     data: Data,
-    preparation: Preparation,
-    /// Examples that are measured after each epoch.
-    held_out: Option<(Preparation, Data)>,
+    held_out: Option<Data>,
+    keep: Keep,
     lora: LoraOptions,
     options: TrainOptions,
 }
@@ -49,47 +45,20 @@ enum Data {
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let run = Run::prepare(args)?;
-    if args.plan {
-        return say(run.plan()?);
+    if args.run.plan {
+        return say(run.plan());
     }
-    if args.resume && !args.out.join(CHECKPOINT).exists() && args.out.join(ADAPTER).exists() {
-        return say(format_args!(
-            "{} is finished: there is nothing to resume",
-            args.out.display()
-        ));
+    if !args.run.begin()? {
+        return Ok(());
     }
-    if args.out.join(ADAPTER).exists() && !args.resume && !args.overwrite {
-        bail!(
-            "{} holds an adapter already; name another --out, or give --overwrite",
-            args.out.display()
-        );
-    }
-    if !args.resume && args.out.join(CHECKPOINT).exists() && !args.overwrite {
-        bail!(
-            "{} holds a run that was cut; go on with --resume, or begin anew with --overwrite",
-            args.out.display()
-        );
-    }
-    tell(&run.plan()?);
-    run.refuse_without_memory()?;
-    std::fs::create_dir_all(&args.out).with_context(|| {
-        format!(
-            "the folder {} cannot be made; name another --out",
-            args.out.display()
-        )
-    })?;
+    tell(&run.plan());
+    args.run.refuse_without_memory(&run.memory())?;
     let results = run.train()?;
-    say(format_args!("{}: {results}", args.out.display()))
+    say(format_args!("{}: {results}", args.run.out.display()))
 }
 
 impl Data {
     fn new(preparation: &Preparation, preference: bool) -> anyhow::Result<Self> {
-        if preparation.examples.is_empty() {
-            bail!(
-                "no example is left to train on: {}; look at them with `finetune data inspect`, or raise --max-tokens",
-                counts(preparation)
-            );
-        }
         Ok(if preference {
             Self::Preferences(preparation.preferences()?)
         } else {
@@ -118,6 +87,23 @@ impl Data {
         hex(&hash.finalize())
     }
 
+    /// Sequences of an item.
+    fn per_item(&self) -> usize {
+        match self {
+            Self::Completions(_) => 1,
+            Self::Preferences(_) => 2,
+        }
+    }
+
+    /// The tokens of each item's longest sequence.
+    fn lengths(&self) -> Vec<usize> {
+        let sequences = self.sequences();
+        let items = sequences.chunks(self.per_item());
+        items
+            .map(|item| item.iter().map(|s| s.tokens.len()).max().unwrap_or(0))
+            .collect()
+    }
+
     /// What is learned of it by a model; preferences are held against the model as it is now.
     fn objective<'d>(
         &'d self,
@@ -129,11 +115,12 @@ impl Data {
             Self::Completions(sequences) => Box::new(Completions(sequences)),
             Self::Preferences(pairs) => {
                 let bar = Bar::new(pairs.len() as u64, title);
-                let reference = reference(model, pairs, args.micro_batch, |done| bar.set(done as u64, ""))?;
+                let together = args.hyper.micro_batch;
+                let reference = reference(model, pairs, together, |done| bar.set(done as u64, ""))?;
                 Box::new(Preferences {
                     pairs,
                     reference,
-                    beta: args.beta,
+                    beta: args.learned.beta,
                 })
             }
         })
@@ -143,234 +130,179 @@ impl Data {
 impl<'a> Run<'a> {
     fn prepare(args: &'a TrainArgs) -> anyhow::Result<Self> {
         let base = Base::open(&args.model)?;
-        let mut preparation = args.data.prepare(&base, &args.data.data)?;
-        let held_out = if args.eval_share > 0.0 {
-            Some(hold_out(&mut preparation, args.eval_share, args.seed))
-                .filter(|held| !held.examples.is_empty())
-        } else if args.eval_data.is_empty() {
-            None
-        } else {
-            Some(args.data.prepare(&base, &args.eval_data)?)
-        };
-        let data = Data::new(&preparation, args.preference)?;
-        let held_out = match held_out {
-            Some(preparation) => {
-                let data = Data::new(&preparation, args.preference)?;
-                Some((preparation, data))
+        let learned = args.learned.prepare(&base, args.hyper.seed)?;
+        let preference = args.learned.preference;
+        let held_out = learned.held_out.as_ref();
+        let held_out = held_out.map(|held| Data::new(held, preference)).transpose()?;
+        let keep = match (args.keep_best, &held_out) {
+            (Some(Keep::Generation), _) if preference => {
+                bail!("preferences have no one right answer; give --keep-best loss")
             }
-            None => None,
+            (Some(keep @ (Keep::Generation | Keep::Loss)), None) => bail!(
+                "--keep-best {} needs held-out examples; name them with --eval-data, or give --eval-share 0.1",
+                if keep == Keep::Loss { "loss" } else { "generation" }
+            ),
+            (Some(keep), _) => keep,
+            (None, None) => Keep::Last,
+            (None, Some(Data::Completions(_))) => Keep::Generation,
+            (None, Some(Data::Preferences(_))) => Keep::Loss,
         };
         Ok(Self {
-            lora: args.lora()?,
+            lora: args.hyper.lora()?,
             options: args.options(base.parameters()),
             base_hash: sha256(&args.model)?,
+            data: Data::new(&learned.examples, preference)?,
             args,
             base,
-            data,
-            preparation,
+            learned,
             held_out,
+            keep,
         })
     }
 
     /// What would be done, before anything is loaded.
-    fn plan(&self) -> anyhow::Result<String> {
-        let options = &self.options;
-        let parameters: usize = self
-            .lora
-            .targets
-            .iter()
-            .map(|projection| projection.shape(&self.base.config))
-            .map(|(rows, columns)| self.lora.rank * (rows + columns) * self.base.config.layers)
-            .sum();
-        let updates = self.preparation.examples.len().div_ceil(options.batch) * options.epochs;
-        let longest = self.longest();
+    fn plan(&self) -> String {
+        let (options, lengths) = (&self.options, self.data.lengths());
+        let padding = padding_share(&lengths, options.batch, options.micro_batch, options.seed);
+        let longest = lengths.iter().max().copied().unwrap_or(0);
         let mut lines = vec![
-            format!(
-                "base      {} ({}), SHA-256 {}",
-                self.base.name(),
-                self.args.model.display(),
-                self.base_hash
-            ),
-            format!("data      {}; longest {longest}", counts(&self.preparation)),
+            base_line(&self.base, &self.base_hash),
+            format!("data      {}; longest {longest}", counts(&self.learned.examples)),
         ];
-        if let Some((preparation, _)) = &self.held_out {
-            lines.push(format!("held out  {}", counts(preparation)));
+        if let Some(held_out) = &self.learned.held_out {
+            lines.push(format!("held out  {}", counts(held_out)));
+            lines.push(format!("kept      {}", self.kept_line(held_out.examples.len())));
         }
         lines.extend([
-            format!(
-                "adapter   rank {}, alpha {}, {} parameters in {}",
-                self.lora.rank,
-                self.lora.alpha,
-                parameters,
-                names(&self.lora.targets).join(", ")
-            ),
-            format!(
-                "updates   {updates} of {} examples ({} at once), {} epochs, learning rate {}, warm-up {} %, clip {}, seed {}",
-                options.batch,
-                options.micro_batch,
-                options.epochs,
-                options.learning_rate,
-                options.warmup * 100.0,
-                options.clip,
-                options.seed
-            ),
-            format!("memory    about {} on each of: {}", self.memory()?, self.args.device.join(", ")),
+            adapter_line(&self.lora, &self.base),
+            updates_line(lengths.len(), options, padding),
+            memory_line(&self.memory(), &self.args.run),
         ]);
-        lines.extend(dropped(&self.preparation, 5));
-        Ok(lines.join("\n"))
+        lines.extend(dropped(&self.learned.examples, 5));
+        lines.join("\n")
     }
 
-    /// Tokens of the longest sequence.
-    fn longest(&self) -> usize {
-        let lengths = self.data.sequences();
-        lengths.iter().map(|s| s.tokens.len()).max().unwrap_or(0)
-    }
-
-    fn memory(&self) -> anyhow::Result<MemoryEstimate> {
-        let twice = if matches!(self.data, Data::Preferences(_)) {
-            2
-        } else {
-            1
-        };
-        let load = Load {
-            sequences: self.options.micro_batch.min(self.preparation.examples.len()) * twice,
-            tokens: self.longest(),
-            cpu: self.args.device.iter().any(|device| device == "cpu"),
-            activations: self.options.activations,
-        };
-        Ok(MemoryEstimate::new(
-            &self.base.gguf,
-            &self.base.config,
-            &self.lora,
-            &load,
-        ))
-    }
-
-    fn refuse_without_memory(&self) -> anyhow::Result<()> {
-        let workers = self.args.device.iter().filter(|device| *device == "cpu").count();
-        let (needed, Some(free)) = (self.memory()?.total() * workers as f64, available()) else {
-            return Ok(());
-        };
-        if needed <= free {
-            return Ok(());
+    fn kept_line(&self, held_out: usize) -> String {
+        match self.keep {
+            Keep::Generation => format!(
+                "the epoch with most exact answers to {} held-out examples",
+                self.args.eval_answers.min(held_out)
+            ),
+            Keep::Loss => "the epoch with the least held-out loss".to_owned(),
+            Keep::Last => "the last epoch".to_owned(),
         }
-        bail!(
-            "this needs about {} of memory and {} are free; give a smaller --micro-batch or --max-tokens, \
-             or train only --targets q_proj v_proj, or take a smaller base",
-            size(needed as u64),
-            size(free as u64)
-        )
+    }
+
+    fn memory(&self) -> MemoryEstimate {
+        let sequences = self.data.sequences();
+        let together = self.options.micro_batch * self.data.per_item();
+        let estimate = self.args.run.memory(&self.base, &self.lora, &sequences, together);
+        match self.keep {
+            // Answers come from the decoder that serves, which has weights of its own.
+            Keep::Generation => estimate.with_decoder(),
+            Keep::Loss | Keep::Last => estimate,
+        }
     }
 
     /// What a checkpoint must agree with.
     fn settings(&self) -> Settings {
-        let options = &self.options;
-        let pairs = [
-            ("base", self.base_hash.clone()),
-            ("data", self.data.hash()),
-            ("rank", self.lora.rank.to_string()),
-            ("alpha", self.lora.alpha.to_string()),
-            ("targets", names(&self.lora.targets).join(" ")),
-            ("epochs", options.epochs.to_string()),
-            ("batch", options.batch.to_string()),
-            ("micro-batch", options.micro_batch.to_string()),
-            ("learning-rate", options.learning_rate.to_string()),
-            ("warmup", options.warmup.to_string()),
-            ("weight-decay", options.weight_decay.to_string()),
-            ("clip", options.clip.to_string()),
-            ("seed", options.seed.to_string()),
-            (
-                "beta",
-                if self.args.preference {
-                    self.args.beta.to_string()
-                } else {
-                    "none".to_owned()
-                },
-            ),
-            ("devices", self.args.device.len().to_string()),
-            (
-                "init",
-                self.args
-                    .init
-                    .as_deref()
-                    .map_or_else(|| "none".to_owned(), folder_name),
-            ),
-        ];
-        pairs.map(|(name, value)| (name.to_owned(), value)).into()
-    }
-
-    fn models(&self) -> anyhow::Result<Vec<LoraModel>> {
-        let init = self.args.init.as_deref().map(LoraAdapter::read).transpose()?;
-        let mut models = Vec::new();
-        for name in &self.args.device {
-            let model = LoraModel::load(&self.base.gguf, Some(&self.lora), &device(name)?)?;
-            if let Some(init) = &init {
-                model.set_adapter(init)?;
-            }
-            models.push(model);
+        let devices = self.args.run.device.len();
+        let (lora, options) = (&self.lora, &self.options);
+        let mut settings = settings(&self.base_hash, self.data.hash(), lora, options, devices);
+        let none = || "none".to_owned();
+        let preference = self.args.learned.preference;
+        let beta = preference.then(|| self.args.learned.beta.to_string());
+        let init = self.args.init.as_deref().map(folder_name);
+        let held_out = self.held_out.as_ref().map(Data::hash);
+        let kept = match self.keep {
+            Keep::Generation => format!("generation of {}", self.args.eval_answers),
+            Keep::Loss => "loss".to_owned(),
+            Keep::Last => "last".to_owned(),
+        };
+        for (name, value) in [
+            ("beta", beta.unwrap_or_else(none)),
+            ("init", init.unwrap_or_else(none)),
+            ("held-out data", held_out.unwrap_or_else(none)),
+            ("keep-best", kept),
+        ] {
+            settings.insert(name.to_owned(), value);
         }
-        Ok(models)
+        settings
     }
 
     /// Trains, writes the adapter, and tells what came of it.
     fn train(&self) -> anyhow::Result<String> {
-        let models = self.models()?;
+        let run = &self.args.run;
+        let models = run.models(&self.base, &self.lora, self.args.init.as_deref())?;
         let objective = self.data.objective(&models[0], self.args, "reference")?;
         let held_out = match &self.held_out {
-            Some((_, data)) => Some(data.objective(&models[0], self.args, "reference of held-out")?),
+            Some(data) => Some(data.objective(&models[0], self.args, "reference of held-out")?),
             None => None,
         };
+        let asked = self.asked()?;
         let mut trainer = Trainer::new(models, objective.as_ref(), self.options.clone())?;
-        let checkpoint = self.args.out.join(CHECKPOINT);
-        let settings = self.settings();
-        if self.args.resume && checkpoint.exists() {
-            let device = trainer.model().device().clone();
-            let read = Checkpoint::read(&checkpoint, &settings, trainer.parameters(), &device)?;
-            tell(&format!("goes on after update {}", read.steps));
-            trainer.restore(read)?;
-        }
-        sweep(&self.args.out);
-        // At once, for a full disk to show before an hour's work, and for another run's checkpoint to be gone.
-        trainer.checkpoint().write(&checkpoint, &settings)?;
-        let mut metrics = Metrics::open(&self.args.out.join(METRICS), trainer.steps())?;
-        let mut done = Progress::default();
-        let bar = Bar::new(trainer.total_steps(), "update");
-        loop {
-            let start = Instant::now();
-            let Some(update) = trainer.update()? else { break };
-            let seconds = start.elapsed().as_secs_f64();
-            let epoch = update.step as f64 / trainer.steps_per_epoch() as f64;
-            metrics.update(&update, epoch, seconds)?;
-            done.add(&update, seconds);
-            let text = done.text(&update, trainer.total_steps());
-            let ends_epoch = update.step % trainer.steps_per_epoch() == 0;
-            if ends_epoch || update.step % self.args.checkpoint_every == 0 {
-                trainer.checkpoint().write(&checkpoint, &settings)?;
-                bar.set_now(update.step, &format!("{text}, saved"));
-            } else {
-                bar.set(update.step, &text);
-            }
-            if let Some(objective) = held_out.as_deref().filter(|_| ends_epoch) {
-                let tally = measure(trainer.model(), objective, self.options.micro_batch, |_, _| {})?;
-                done.held_out = Some(tally.mean());
-                bar.note(&format!("epoch {epoch:.0}: held-out loss {:.4}", tally.mean()));
-                metrics
-                    .write(&json!({"step": update.step, "epoch": epoch, "held_out_loss": tally.mean()}))?;
-            }
-        }
-        drop(bar);
-        let results = done.results();
-        let adapter = trainer.adapter(&folder_name(&self.args.out))?;
-        adapter.write(&self.args.out, &self.base.name(), &self.card(&results).text())?;
-        // The adapter is whole; what is left of the run would only be in the way.
-        match std::fs::remove_file(&checkpoint) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tell(&format!("{} could not be removed: {error}", checkpoint.display()));
-            }
-            _ => {}
-        }
+        let progress = run.train(&mut trainer, &self.settings(), |trainer| {
+            let held_out = held_out.as_deref();
+            held_out
+                .map(|held_out| self.measure(trainer, held_out, &asked))
+                .transpose()
+        })?;
+        let results = progress.results();
+        let adapter = trainer.adapter(&folder_name(&run.out))?;
+        let card = self.card(&results).text();
+        let about = AdapterAbout {
+            base: &self.base.name(),
+            card: &card,
+            dropout: self.lora.dropout,
+            ..AdapterAbout::default()
+        };
+        adapter.write(&run.out, &about)?;
+        run.finish();
         let words = results.iter().map(|(name, value)| format!("{name} {value}"));
         Ok(words.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The held-out examples that are answered after each epoch.
+    fn asked(&self) -> anyhow::Result<Vec<Asked>> {
+        match &self.learned.held_out {
+            Some(held_out) if self.keep == Keep::Generation => Asked::new(
+                held_out,
+                &self.learned.read(held_out),
+                Some(self.args.eval_answers),
+            ),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn measure(
+        &self,
+        trainer: &Trainer<'_>,
+        held_out: &dyn Objective,
+        asked: &[Asked],
+    ) -> anyhow::Result<Measured> {
+        let together = self.options.micro_batch;
+        let loss = measure(trainer.model(), held_out, together, |_, _| {})?.mean();
+        let mut measured = Measured {
+            values: vec![("held_out_loss", loss)],
+            text: format!("loss {loss:.4}"),
+            rank: (self.keep == Keep::Loss).then(|| vec![-loss]),
+        };
+        if !asked.is_empty() {
+            let adapter = trainer.adapter("epoch")?;
+            let device = &self.args.run.device[0];
+            let verdicts = judge(&self.base, Some(&adapter), device, asked, self.args.answer_tokens)?;
+            let share = |count: usize| count as f64 / asked.len() as f64;
+            let exact = verdicts.iter().filter(|v| v.exact).count();
+            let accepted = verdicts.iter().filter(|v| v.accepted == Some(true)).count();
+            measured.values.push(("held_out_exact", share(exact)));
+            measured.text += &format!(", {exact} of {} answers exact", asked.len());
+            if verdicts.iter().any(|v| v.accepted.is_some()) {
+                measured.values.push(("held_out_accepted", share(accepted)));
+                measured.text += &format!(", {accepted} pass the check");
+            }
+            measured.rank = Some(vec![share(exact), share(accepted), -loss]);
+        }
+        Ok(measured)
     }
 
     fn card(&self, results: &[(String, String)]) -> Card {
@@ -378,14 +310,13 @@ impl<'a> Run<'a> {
             let paths: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
             format!("{kind}: {}: {}", paths.join(", "), counts(preparation))
         };
-        let mut data = vec![describe("trained on", &self.args.data.data, &self.preparation)];
-        if let Some((preparation, _)) = &self.held_out {
-            let files = [&self.args.eval_data, &self.args.data.data];
-            let files = files[usize::from(self.args.eval_data.is_empty())];
-            data.push(describe("held out", files, preparation));
+        let args = &self.args.learned;
+        let mut data = vec![describe("trained on", &args.data.data, &self.learned.examples)];
+        if let Some(preparation) = &self.learned.held_out {
+            data.push(describe("held out", args.held_out_files(), preparation));
         }
         Card {
-            name: folder_name(&self.args.out),
+            name: folder_name(&self.args.run.out),
             base: self.base.name(),
             base_hash: self.base_hash.clone(),
             settings: self.settings().into_iter().collect(),
@@ -394,95 +325,4 @@ impl<'a> Run<'a> {
             command: command(),
         }
     }
-}
-
-/// Takes away what a kill left of files in the making.
-fn sweep(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let made_here = [
-            CHECKPOINT,
-            METRICS,
-            ADAPTER,
-            "adapter_model.safetensors",
-            "README.md",
-        ];
-        let name = file_name(&path);
-        if name.ends_with(".tmp") && made_here.iter().any(|file| name.starts_with(file)) {
-            // What stays is in nobody's way.
-            let _ = std::fs::remove_file(&path);
-        }
-    }
-}
-
-/// What is told while it runs and at the end.
-#[derive(Default)]
-struct Progress {
-    /// Of this process, for a run may have been cut.
-    updates: u64,
-    tokens: usize,
-    seconds: f64,
-    /// An average over about twenty updates.
-    loss: Option<f64>,
-    held_out: Option<f64>,
-}
-
-impl Progress {
-    fn add(&mut self, update: &Update, seconds: f64) {
-        self.updates += 1;
-        self.tokens += update.tokens;
-        self.seconds += seconds;
-        let loss = update.tally.mean();
-        self.loss = Some(self.loss.map_or(loss, |average| 0.95 * average + 0.05 * loss));
-    }
-
-    fn text(&self, update: &Update, total: u64) -> String {
-        let left = self.seconds / self.updates.max(1) as f64 * (total - update.step) as f64;
-        let memory = resident().map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
-        format!(
-            "loss {:.4}, |g| {:.2}, {:.0} tokens/s{memory}, {} left",
-            self.loss.unwrap_or_default(),
-            update.gradient_norm,
-            self.tokens as f64 / self.seconds,
-            minutes(left)
-        )
-    }
-
-    fn results(&self) -> Vec<(String, String)> {
-        let mut results = Vec::new();
-        if let Some(loss) = self.loss {
-            results.push(("loss of the last updates".to_owned(), format!("{loss:.4}")));
-        }
-        if let Some(loss) = self.held_out {
-            results.push(("held-out loss".to_owned(), format!("{loss:.4}")));
-        }
-        if self.seconds > 0.0 {
-            let speed = format!("{:.0}", self.tokens as f64 / self.seconds);
-            results.push(("tokens per second".to_owned(), speed));
-        }
-        if let Some(bytes) = peak() {
-            results.push(("peak memory of the process".to_owned(), size(bytes)));
-        }
-        results
-    }
-}
-
-fn minutes(seconds: f64) -> String {
-    let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
-    format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
-}
-
-/// PEFT's names of modules.
-fn names(targets: &[Projection]) -> Vec<&'static str> {
-    let last = |projection: &Projection| projection.module().rsplit('.').next().unwrap_or_default();
-    targets.iter().map(last).collect()
 }

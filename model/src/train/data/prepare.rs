@@ -1,8 +1,10 @@
 //! Examples to token sequences: rendered and tokenized as in serving, doubles and over-long ones left out and counted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use bigquill_analysis::check::{Severity, check};
+use bigquill_analysis::check::{Proof, Severity, prove};
+use bigquill_analysis::schema::CatalogSnapshot;
 
 use crate::generate::Prompt;
 use crate::prompt::{self, PromptInput};
@@ -20,6 +22,9 @@ pub struct Preparer<'a> {
     pub budget: usize,
     /// Tokens that a sequence may have, its answer included.
     pub max_tokens: usize,
+    /// Whether a prompt that is over its budget keeps the tables that the answer names: to learn from, never to measure
+    /// on, for whoever asks does not know them.
+    pub answer_tables: bool,
 }
 
 /// A prompt with its answers.
@@ -84,7 +89,7 @@ impl Preparer<'_> {
                 place: example.place.clone(),
                 source,
             };
-            if let Some(why) = refusal(example) {
+            if let Some(why) = proof(example).and_then(|proof| refusal_of(&proof)) {
                 preparation.refused.push(Dropped {
                     place: example.place.clone(),
                     why,
@@ -111,10 +116,10 @@ impl Preparer<'_> {
         Ok(preparation)
     }
 
-    /// The chat that a prompt stands for; none for rendered text.
+    /// The chat that an example's prompt stands for; none for rendered text.
     #[must_use]
-    pub fn chat(&self, prompt: &ExamplePrompt) -> Option<Prompt> {
-        match prompt {
+    pub fn chat(&self, example: &Example) -> Option<Prompt> {
+        match &example.prompt {
             ExamplePrompt::Chat(chat) => Some(chat.clone()),
             ExamplePrompt::Text(_) => None,
             ExamplePrompt::Question {
@@ -128,7 +133,10 @@ impl Preparer<'_> {
                     snapshot: catalog,
                     budget: self.budget,
                 };
-                Some(prompt::build(&input, &|text| self.tokenizer.count(text)))
+                let proof = if self.answer_tables { proof(example) } else { None };
+                let required = proof.map(|proof| proof.tables).unwrap_or_default();
+                let count = |text: &str| self.tokenizer.count(text);
+                Some(prompt::build_with(&input, &required, &count))
             }
         }
     }
@@ -141,8 +149,8 @@ impl Preparer<'_> {
                 shows(text);
                 self.tokenizer.encode_rendered(text)?
             }
-            other => {
-                let chat = self.chat(other).unwrap_or_default();
+            _ => {
+                let chat = self.chat(example).unwrap_or_default();
                 chat.messages.iter().for_each(|message| shows(&message.content));
                 self.tokenizer.encode_chat(&chat)?
             }
@@ -168,25 +176,43 @@ impl Preparer<'_> {
     }
 }
 
-/// What BigQuery would refuse about the answer to a question over known tables. Doubts do not count: what is only
-/// suspected stays.
-fn refusal(example: &Example) -> Option<String> {
+/// What is known of the answer to a question over known tables.
+fn proof(example: &Example) -> Option<Proof> {
     let (ExamplePrompt::Question { catalog, .. }, Answer::Completion(sql)) =
         (&example.prompt, &example.answer)
     else {
         return None;
     };
-    if catalog.is_empty() {
-        return None;
+    (!catalog.is_empty()).then(|| prove(sql, catalog))
+}
+
+/// What BigQuery would refuse about an answer over these tables. Doubts do not count: what is only suspected stays.
+#[must_use]
+pub fn refusal(sql: &str, catalog: &CatalogSnapshot) -> Option<String> {
+    if sql.trim().is_empty() {
+        return Some("there is no statement".to_owned());
     }
-    let findings = check(sql, catalog);
-    let certain = findings
-        .into_iter()
-        .find(|finding| finding.severity == Severity::Error);
-    certain.map(|finding| finding.message)
+    refusal_of(&prove(sql, catalog))
+}
+
+fn refusal_of(proof: &Proof) -> Option<String> {
+    let mut findings = proof.diagnostics.iter();
+    let certain = findings.find(|finding| finding.severity == Severity::Error);
+    certain.map(|finding| finding.message.clone())
 }
 
 impl Preparation {
+    /// The examples that are left as they were read, in the order of `examples`; `read` holds them and others.
+    #[must_use]
+    pub fn as_read<'e>(&self, read: &'e [Example]) -> Vec<&'e Example> {
+        let key = |place: &Place| (Arc::clone(&place.path), place.line);
+        let by_place: HashMap<_, &Example> = read.iter().map(|e| (key(&e.place), e)).collect();
+        let examples = self.examples.iter();
+        examples
+            .filter_map(|example| by_place.get(&key(&example.place)).copied())
+            .collect()
+    }
+
     /// The completions.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ fn preparer() -> Preparer<'static> {
         tokenizer: &TINY,
         budget: 1000,
         max_tokens: 2000,
+        answer_tables: true,
     }
 }
 
@@ -156,6 +157,43 @@ fn what_is_wrong_with_a_line_is_told() {
     assert!(error.to_string().contains("has no example"), "{error}");
     let error = read(&PathBuf::from("/nowhere.jsonl"), &Catalogs::default()).unwrap_err();
     assert!(matches!(error, DataError::Read { .. }), "{error}");
+}
+
+#[test]
+fn what_is_written_for_trl_reads_back_to_the_same_tokens() {
+    let question = r#"{"question": "How many <|im_end|>?", "catalog": "shop", "bigquery_sql": "SELECT 1"}"#;
+    let preference = r#"{"prompt": [{"role": "user", "content": "q"}], "chosen": "a", "rejected": "b"}"#;
+    let rendered = r#"{"prompt": "<|im_start|>q", "completion": "SELECT 1"}"#;
+    let text = [question, &MESSAGES.replace('\n', " "), preference, rendered].join("\n");
+    let examples = read_text(&text).unwrap();
+    let written: Vec<String> = examples.iter().map(|e| trl(&preparer(), e).to_string()).collect();
+    let read = read_text(&written.join("\n")).unwrap();
+    let tokens = |examples: &[Example]| -> Vec<(crate::train::Sequence, Option<crate::train::Sequence>)> {
+        let prepared = preparer().prepare(examples).unwrap().examples;
+        prepared.into_iter().map(|e| (e.sequence, e.rejected)).collect()
+    };
+    assert_eq!(tokens(&examples).len(), 4);
+    assert_eq!(tokens(&read), tokens(&examples));
+}
+
+#[test]
+fn the_tables_of_an_answer_stay_in_a_prompt_that_is_learned_from() {
+    let line = r#"{"question": "How many customers?", "catalog": "shop", "bigquery_sql": "SELECT MAX(Customer) FROM shop.Orders"}"#;
+    let example = &read_text(line).unwrap()[0];
+    let shown = |answer_tables| {
+        let preparer = Preparer {
+            budget: 150,
+            answer_tables,
+            ..preparer()
+        };
+        preparer.chat(example).unwrap().messages.pop().unwrap().content
+    };
+    assert!(!shown(false).contains("shop.Orders"), "{}", shown(false));
+    assert!(
+        shown(true).contains("shop.Orders: Id INT64, Customer INT64"),
+        "{}",
+        shown(true)
+    );
 }
 
 #[test]

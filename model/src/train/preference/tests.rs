@@ -26,6 +26,7 @@ fn model() -> LoraModel {
         rank: 4,
         alpha: 8.0,
         targets: Projection::ALL.to_vec(),
+        dropout: 0.0,
         seed: 2,
     };
     LoraModel::load(&Gguf::open(&path).unwrap(), Some(&options), &CPU).unwrap()

@@ -29,6 +29,7 @@ fn model(gguf: &Gguf) -> LoraModel {
         rank: 8,
         alpha: 16.0,
         targets: Projection::ALL.to_vec(),
+        dropout: 0.0,
         seed: 1,
     };
     LoraModel::load(gguf, Some(&options), &CPU).unwrap()
