@@ -9,24 +9,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::types::Type as SqlType;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 mod lines;
 mod redact;
 
-pub use lines::{LineError, TrainingLine, read_line, training_lines};
-pub use redact::redact_literals;
+pub use lines::{LineError, TrainingAnswer, TrainingLine, export, import};
 
-/// The environment variable that names another folder for the store.
-pub const DATA_VARIABLE: &str = "BIGQUILL_DATA";
+/// The environment variable that names another file for the store.
+pub const STORE_VARIABLE: &str = "BIGQUILL_STORE_FILE";
 
-/// The form of the file. An older one is brought up; a newer one is left alone.
-const VERSION: i32 = 1;
 /// How long another program that writes is waited for.
 const BUSY: Duration = Duration::from_secs(10);
 
-const SCHEMA: &str = "
+/// What makes each form of the file out of the one before; the first makes it out of nothing. Steps are only ever added:
+/// the number of those taken is the file's `user_version`, and a file of more steps than these is left alone.
+const STEPS: [&str; 1] = ["
     CREATE TABLE completions (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         -- The same completion imported twice is one.
@@ -34,7 +33,7 @@ const SCHEMA: &str = "
         question TEXT NOT NULL,
         -- JSON: a list of {role, content}.
         prompt TEXT NOT NULL,
-        -- JSON: a list of names of tables.
+        -- JSON: a list of the tables that the prompt shows.
         tables TEXT NOT NULL,
         generated TEXT NOT NULL,
         kept TEXT,
@@ -46,8 +45,7 @@ const SCHEMA: &str = "
         asked_at INTEGER NOT NULL,
         decided_at INTEGER
     );
-    CREATE INDEX completions_outcome ON completions (outcome);
-";
+"];
 
 /// The store cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +61,8 @@ enum CorpusFault {
     Sqlite(#[from] rusqlite::Error),
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    #[error("it is of a newer bigquill (form {0}); use that one, or set {DATA_VARIABLE} to another folder")]
-    Newer(i32),
+    #[error("it is of a newer bigquill (form {0}); use that one, or name another file by `store_file`")]
+    Newer(usize),
 }
 
 /// An open store.
@@ -97,29 +95,25 @@ pub struct PromptMessage {
 }
 
 /// A question with the SQL that was made for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Completion {
     /// The question as the person wrote it.
     pub question: String,
     /// The prompt as the model saw it.
     pub prompt: Vec<PromptMessage>,
-    /// Names of the tables that the generated SQL reads.
-    #[serde(default)]
+    /// The tables that the prompt shows, as it names them.
     pub tables: Vec<String>,
-    /// What the model wrote.
+    /// What was offered.
     pub generated: String,
-    /// What stands in the file in the end; none where that is the generated SQL, or nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What stands in the file in the end; none where that is what was offered, or nothing.
     pub kept: Option<String>,
     /// What became of it.
     pub outcome: Outcome,
     /// Who proved it; none where nobody did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proved_by: Option<String>,
     /// The model that wrote it.
     pub model: String,
     /// Its adapter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
     /// When it was asked for, in milliseconds since 1970.
     pub asked_at: i64,
@@ -160,7 +154,7 @@ pub enum Forget {
     Ids(Vec<i64>),
     /// Those asked for before this moment, in milliseconds since 1970.
     Before(i64),
-    /// Those of SQL that names this table (`dataset.table` or `project.dataset.table`).
+    /// Those whose prompt shows this table (`dataset.table` or `project.dataset.table`).
     Table(String),
     /// All.
     All,
@@ -185,6 +179,14 @@ impl Outcome {
     }
 }
 
+impl Stats {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.shown + self.accepted + self.edited + self.rejected
+    }
+}
+
 impl Completion {
     /// The SQL that was wanted: what stands in the end; none where the completion was not taken.
     #[must_use]
@@ -196,6 +198,28 @@ impl Completion {
         }
     }
 
+    /// Empties the literals of its SQL and takes the same values out of its question: for a store that must not hold what
+    /// people look for.
+    pub fn redact(&mut self) {
+        redact::redact(self);
+    }
+
+    /// Whether the prompt shows this table; the project may be left out of either name.
+    fn shows(&self, table: &str) -> bool {
+        let end_of = |long: &str, short: &str| {
+            long.strip_suffix(short)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let wanted = table.replace('`', "").to_lowercase();
+        let shown = self
+            .tables
+            .iter()
+            .map(|shown| shown.replace('`', "").to_lowercase());
+        shown
+            .into_iter()
+            .any(|shown| end_of(&shown, &wanted) || end_of(&wanted, &shown))
+    }
+
     fn digest(&self) -> String {
         use sha2::{Digest, Sha256};
         let mut hasher = Sha256::new();
@@ -204,18 +228,25 @@ impl Completion {
             hasher.update([0]);
         }
         hasher.update(self.asked_at.to_le_bytes());
-        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hasher
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
 impl Corpus {
-    /// The store in this folder, made where it is not there.
+    /// The store in this file, made with its folder where they are not there.
     ///
     /// # Errors
     /// Where the folder cannot be written, or the file is no store, or a newer one's.
-    pub fn open(folder: &Path) -> Result<Self, CorpusError> {
-        let path = folder.join("completions.sqlite");
-        match connect(folder, &path) {
+    pub fn open(path: &Path) -> Result<Self, CorpusError> {
+        let path = path.to_owned();
+        match make_private(&path)
+            .map_err(CorpusFault::from)
+            .and_then(|()| connect(&path))
+        {
             Ok(connection) => Ok(Self {
                 path,
                 connection: Mutex::new(connection),
@@ -224,12 +255,15 @@ impl Corpus {
         }
     }
 
-    /// The folder that `BIGQUILL_DATA` names, else the user's data folder; none without a home folder.
+    /// The file that `BIGQUILL_STORE_FILE` names, else one in the user's data folder; none without a home folder.
     #[must_use]
-    pub fn user_folder() -> Option<PathBuf> {
-        match std::env::var_os(DATA_VARIABLE).filter(|folder| !folder.is_empty()) {
-            Some(folder) => Some(folder.into()),
-            None => Some(directories::ProjectDirs::from("", "", "bigquill")?.data_local_dir().to_owned()),
+    pub fn user_file() -> Option<PathBuf> {
+        match std::env::var_os(STORE_VARIABLE).filter(|path| !path.is_empty()) {
+            Some(path) => Some(path.into()),
+            None => {
+                let folders = directories::ProjectDirs::from("", "", "bigquill")?;
+                Some(folders.data_local_dir().join("accepted.sqlite"))
+            }
         }
     }
 
@@ -245,7 +279,6 @@ impl Corpus {
     /// Where the file cannot be written.
     pub fn add(&self, completion: &Completion) -> Result<i64, CorpusError> {
         self.with(|connection| {
-            let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
             let digest = completion.digest();
             connection.execute(
                 "INSERT INTO completions (digest, question, prompt, tables, generated, kept, outcome, proved_by, model,
@@ -254,8 +287,8 @@ impl Corpus {
                 params![
                     digest,
                     completion.question,
-                    text(serde_json::to_string(&completion.prompt)),
-                    text(serde_json::to_string(&completion.tables)),
+                    json(&completion.prompt)?,
+                    json(&completion.tables)?,
                     completion.generated,
                     completion.kept,
                     completion.outcome.as_str(),
@@ -270,15 +303,24 @@ impl Corpus {
         })
     }
 
-    /// Tells what became of a completion. Whether there is one of this number.
+    /// Puts what is known now in the place of the completion of this number: its texts and its outcome. Whether there is one.
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn decide(&self, id: i64, outcome: Outcome, kept: Option<&str>) -> Result<bool, CorpusError> {
+    pub fn update(&self, id: i64, completion: &Completion) -> Result<bool, CorpusError> {
         self.with(|connection| {
             let changed = connection.execute(
-                "UPDATE completions SET outcome = ?2, kept = ?3, decided_at = ?4 WHERE id = ?1",
-                params![id, outcome.as_str(), kept, now()],
+                "UPDATE completions SET question = ?2, prompt = ?3, generated = ?4, kept = ?5, outcome = ?6, decided_at = ?7
+                 WHERE id = ?1",
+                params![
+                    id,
+                    completion.question,
+                    json(&completion.prompt)?,
+                    completion.generated,
+                    completion.kept,
+                    completion.outcome.as_str(),
+                    now(),
+                ],
             )?;
             Ok(changed > 0)
         })
@@ -292,7 +334,8 @@ impl Corpus {
         self.with(|connection| {
             let mut rows = connection.prepare("SELECT * FROM completions ORDER BY asked_at, id")?;
             let all = rows.query_map([], stored)?.collect::<Result<Vec<_>, _>>()?;
-            let wanted = |stored: &Stored| outcomes.is_empty() || outcomes.contains(&stored.completion.outcome);
+            let wanted =
+                |stored: &Stored| outcomes.is_empty() || outcomes.contains(&stored.completion.outcome);
             Ok(all.into_iter().filter(wanted).collect())
         })
     }
@@ -316,7 +359,7 @@ impl Corpus {
         let ids = match which {
             Forget::Ids(ids) => ids.clone(),
             Forget::Before(moment) => self.matching(|c| c.asked_at < *moment)?,
-            Forget::Table(table) => self.matching(|c| c.tables.iter().any(|name| is_named(name, table)))?,
+            Forget::Table(table) => self.matching(|c| c.shows(table))?,
             Forget::All => self.matching(|_| true)?,
         };
         self.with(|connection| {
@@ -339,7 +382,8 @@ impl Corpus {
     pub fn stats(&self) -> Result<Stats, CorpusError> {
         self.with(|connection| {
             let mut stats = Stats::default();
-            let mut rows = connection.prepare("SELECT outcome, COUNT(*) FROM completions GROUP BY outcome")?;
+            let mut rows =
+                connection.prepare("SELECT outcome, COUNT(*) FROM completions GROUP BY outcome")?;
             for row in rows.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))? {
                 let (outcome, count) = row?;
                 let count = u64::try_from(count).unwrap_or_default();
@@ -351,31 +395,29 @@ impl Corpus {
                 }
             }
             let ends = "SELECT MIN(asked_at), MAX(asked_at) FROM completions";
-            (stats.oldest, stats.newest) = connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            (stats.oldest, stats.newest) =
+                connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(stats)
         })
     }
 
     fn matching(&self, is_it: impl Fn(&Completion) -> bool) -> Result<Vec<i64>, CorpusError> {
         let all = self.list(&[])?;
-        Ok(all.into_iter().filter(|stored| is_it(&stored.completion)).map(|stored| stored.id).collect())
+        Ok(all
+            .into_iter()
+            .filter(|stored| is_it(&stored.completion))
+            .map(|stored| stored.id)
+            .collect())
     }
 
     fn with<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, CorpusError> {
-        let connection: MutexGuard<'_, Connection> = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection: MutexGuard<'_, Connection> =
+            self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         work(&connection).map_err(|error| CorpusError {
             path: self.path.clone(),
             source: error.into(),
         })
     }
-}
-
-/// Whether a table's full name is this one, of which the project may be left out.
-fn is_named(full: &str, name: &str) -> bool {
-    full.eq_ignore_ascii_case(name)
-        || full
-            .split_once('.')
-            .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(name))
 }
 
 /// Milliseconds since 1970.
@@ -385,53 +427,74 @@ pub fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn connect(folder: &Path, path: &Path) -> Result<Connection, CorpusFault> {
-    make_private(folder, path)?;
+fn connect(path: &Path) -> Result<Connection, CorpusFault> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
-    // Every acknowledged write is on the disk: FULL syncs the log at each commit.
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
-    // In a transaction, for another editor may make the same file now.
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let made = match version {
-        0 => connection.execute_batch(&format!("{SCHEMA} PRAGMA user_version = {VERSION};")),
-        _ => Ok(()),
+    let taken = |connection: &Connection| -> Result<usize, CorpusFault> {
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let taken = usize::try_from(version).unwrap_or(usize::MAX);
+        if taken > STEPS.len() {
+            Err(CorpusFault::Newer(taken))
+        } else {
+            Ok(taken)
+        }
     };
-    made.and_then(|()| connection.execute_batch("COMMIT"))?;
-    if version > VERSION {
-        return Err(CorpusFault::Newer(version));
+    taken(&connection)?;
+    // Every acknowledged write is on the disk: FULL syncs the log at each commit.
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
+    // In a transaction, for another editor may do the same now; one that is not committed ends with the connection.
+    let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(taken(&transaction)?) {
+        transaction.execute_batch(step)?;
     }
+    transaction.pragma_update(None, "user_version", STEPS.len())?;
+    transaction.commit()?;
     Ok(connection)
 }
 
-/// The folder and the file are the owner's alone, before anything is in them.
-fn make_private(folder: &Path, path: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
+/// The file is its owner's alone before anything is in it; so is its folder where it is made here.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut folders = std::fs::DirBuilder::new();
+    folders.recursive(true);
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     {
-        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        folders.mode(0o700);
         options.mode(0o600);
-        options.open(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
     }
-    #[cfg(not(unix))]
-    options.open(path).map(|_| ())
+    if let Some(folder) = folder {
+        folders.create(folder)?;
+    }
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    drop(file);
+    Ok(())
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let json = |name: &str| -> rusqlite::Result<String> { row.get(name) };
-    let spoiled = |error: serde_json::Error| rusqlite::Error::FromSqlConversionFailure(0, SqlType::Text, Box::new(error));
+    let text = |name: &str| -> rusqlite::Result<String> { row.get(name) };
+    let spoiled =
+        |error: serde_json::Error| rusqlite::Error::FromSqlConversionFailure(0, SqlType::Text, error.into());
     let outcome: String = row.get("outcome")?;
     Ok(Stored {
         id: row.get("id")?,
         decided_at: row.get("decided_at")?,
         completion: Completion {
             question: row.get("question")?,
-            prompt: serde_json::from_str(&json("prompt")?).map_err(spoiled)?,
-            tables: serde_json::from_str(&json("tables")?).map_err(spoiled)?,
+            prompt: serde_json::from_str(&text("prompt")?).map_err(spoiled)?,
+            tables: serde_json::from_str(&text("tables")?).map_err(spoiled)?,
             generated: row.get("generated")?,
             kept: row.get("kept")?,
             outcome: Outcome::named(&outcome).unwrap_or(Outcome::Shown),

@@ -4,12 +4,13 @@
 //! queue until the model is loaded, or get the reason why it is not. Dropping a [`Generation`] closes its channel, which
 //! the thread sees between chunks of the prompt and between tokens: there is no other way to cancel.
 
+mod adapters;
 mod answer;
 mod load;
 mod vocabulary;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use load::Model;
 pub struct EngineOptions {
     /// The GGUF file.
     pub model: PathBuf,
-    /// Which adapter is applied.
+    /// Which adapter is applied, unless a request comes by [`Engine::with_adapter`]. Where it cannot be used, the engine cannot.
     pub adapter: AdapterChoice,
     /// Where it computes.
     pub device: DeviceChoice,
@@ -35,7 +36,7 @@ pub struct EngineOptions {
     pub prefix_cache_bytes: usize,
 }
 
-/// Which adapter is applied to the model.
+/// Which adapter is applied to the model. One in a folder is read again when the folder changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum AdapterChoice {
     /// The embedded one that was made for the model, where there is one.
@@ -96,11 +97,20 @@ pub enum EngineState {
 pub struct Engine {
     queue: mpsc::Sender<Job>,
     shared: Arc<Shared>,
+    adapter: AdapterChoice,
 }
 
-/// A request and where its events go.
+/// An engine that answers with another adapter than its own. Any number of these share the base.
+#[derive(Debug, Clone)]
+pub struct AdaptedEngine {
+    engine: Arc<Engine>,
+    adapter: AdapterChoice,
+}
+
+/// A request, the adapter that answers it and where its events go.
 struct Job {
     request: GenerateRequest,
+    adapter: AdapterChoice,
     events: EventSender,
 }
 
@@ -145,6 +155,7 @@ impl Engine {
             changed: Condvar::new(),
         });
         let (queue, jobs) = mpsc::channel();
+        let adapter = options.adapter.clone();
         let thread_shared = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("bigquill-engine".to_owned());
         if let Err(error) = thread.spawn(move || run(&options, &jobs, &thread_shared)) {
@@ -152,7 +163,37 @@ impl Engine {
                 "the engine's thread did not start: {error}"
             )));
         }
-        Self { queue, shared }
+        Self {
+            queue,
+            shared,
+            adapter,
+        }
+    }
+
+    /// This engine with another adapter. A folder need not hold one yet: until it does, the base answers, and every generation
+    /// tells so; so does one whose adapter is refused.
+    #[must_use]
+    pub fn with_adapter(self: &Arc<Self>, adapter: AdapterChoice) -> AdaptedEngine {
+        AdaptedEngine {
+            engine: Arc::clone(self),
+            adapter,
+        }
+    }
+
+    fn queue(&self, request: GenerateRequest, adapter: AdapterChoice) -> Result<Generation, GenerateError> {
+        if let EngineState::Failed(why) = self.state() {
+            return Err(GenerateError::Unavailable(why));
+        }
+        let (events, generation) = Generation::channel();
+        let job = Job {
+            request,
+            adapter,
+            events,
+        };
+        let queued = self.queue.send(job);
+        queued
+            .map_err(|_| GenerateError::Unavailable("the engine has ended; restart bigquill".to_owned()))?;
+        Ok(generation)
     }
 
     /// How far it is.
@@ -179,14 +220,7 @@ impl Engine {
 
 impl Generator for Engine {
     fn generate(&self, request: GenerateRequest) -> Result<Generation, GenerateError> {
-        if let EngineState::Failed(why) = self.state() {
-            return Err(GenerateError::Unavailable(why));
-        }
-        let (events, generation) = Generation::channel();
-        let queued = self.queue.send(Job { request, events });
-        queued
-            .map_err(|_| GenerateError::Unavailable("the engine has ended; restart bigquill".to_owned()))?;
-        Ok(generation)
+        self.queue(request, self.adapter.clone())
     }
 
     /// Waits for the tokenizer, which is there a fraction of a second after the start.
@@ -196,6 +230,27 @@ impl Generator for Engine {
         let tokenizer = self.shared.wait_while(waiting).tokenizer.clone();
         // Without a model nothing is generated, and any number will do.
         tokenizer.map_or(text.len() / 3 + 1, |tokenizer| tokenizer.count(text))
+    }
+}
+
+impl Generator for AdaptedEngine {
+    fn generate(&self, request: GenerateRequest) -> Result<Generation, GenerateError> {
+        self.engine.queue(request, self.adapter.clone())
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.engine.count_tokens(text)
+    }
+}
+
+impl AdapterChoice {
+    /// The folder, where it is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Path(folder) => Some(folder),
+            Self::Default | Self::None => None,
+        }
     }
 }
 
@@ -254,7 +309,9 @@ fn serve(mut model: Model, jobs: &mpsc::Receiver<Job>) {
         if job.events.is_cancelled() {
             continue;
         }
-        let answered = catch_unwind(AssertUnwindSafe(|| model.answer(&job.request, &job.events)));
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            model.answer(&job.request, &job.adapter, &job.events)
+        }));
         let answered = answered.unwrap_or_else(|panic| {
             // The weights are never changed; what the panic may have left half done is the kept prefixes.
             model.forget();
