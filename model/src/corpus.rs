@@ -20,6 +20,8 @@ pub use lines::{LineError, TrainingAnswer, TrainingLine, export, import};
 /// The environment variable that names another file for the store.
 pub const STORE_VARIABLE: &str = "BIGQUILL_STORE_FILE";
 
+/// What SQLite's header calls a file of ours: `bqul`.
+const APPLICATION: i64 = 0x6271_756c;
 /// How long another program that writes is waited for.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -42,7 +44,7 @@ const STEPS: [&str; 1] = ["
         model TEXT NOT NULL,
         adapter TEXT,
         -- Milliseconds since 1970.
-        asked_at INTEGER NOT NULL,
+        offered_at INTEGER NOT NULL,
         decided_at INTEGER
     );
 "];
@@ -63,6 +65,8 @@ enum CorpusFault {
     Io(#[from] std::io::Error),
     #[error("it is of a newer bigquill (form {0}); use that one, or name another file by `store_file`")]
     Newer(usize),
+    #[error("it is another program's database; name another file")]
+    Foreign,
 }
 
 /// An open store.
@@ -115,8 +119,8 @@ pub struct Completion {
     pub model: String,
     /// Its adapter.
     pub adapter: Option<String>,
-    /// When it was asked for, in milliseconds since 1970.
-    pub asked_at: i64,
+    /// When it was offered, in milliseconds since 1970.
+    pub offered_at: i64,
 }
 
 /// A completion in the store.
@@ -152,7 +156,7 @@ pub struct Stats {
 pub enum Forget {
     /// These.
     Ids(Vec<i64>),
-    /// Those asked for before this moment, in milliseconds since 1970.
+    /// Those offered before this moment, in milliseconds since 1970.
     Before(i64),
     /// Those whose prompt shows this table (`dataset.table` or `project.dataset.table`).
     Table(String),
@@ -227,7 +231,7 @@ impl Completion {
             hasher.update(part.as_bytes());
             hasher.update([0]);
         }
-        hasher.update(self.asked_at.to_le_bytes());
+        hasher.update(self.offered_at.to_le_bytes());
         hasher
             .finalize()
             .iter()
@@ -282,7 +286,7 @@ impl Corpus {
             let digest = completion.digest();
             connection.execute(
                 "INSERT INTO completions (digest, question, prompt, tables, generated, kept, outcome, proved_by, model,
-                     adapter, asked_at)
+                     adapter, offered_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (digest) DO NOTHING",
                 params![
                     digest,
@@ -295,7 +299,7 @@ impl Corpus {
                     completion.proved_by,
                     completion.model,
                     completion.adapter,
-                    completion.asked_at,
+                    completion.offered_at,
                 ],
             )?;
             let id = "SELECT id FROM completions WHERE digest = ?1";
@@ -332,7 +336,7 @@ impl Corpus {
     /// Where the file cannot be read.
     pub fn list(&self, outcomes: &[Outcome]) -> Result<Vec<Stored>, CorpusError> {
         self.with(|connection| {
-            let mut rows = connection.prepare("SELECT * FROM completions ORDER BY asked_at, id")?;
+            let mut rows = connection.prepare("SELECT * FROM completions ORDER BY offered_at, id")?;
             let all = rows.query_map([], stored)?.collect::<Result<Vec<_>, _>>()?;
             let wanted =
                 |stored: &Stored| outcomes.is_empty() || outcomes.contains(&stored.completion.outcome);
@@ -358,7 +362,7 @@ impl Corpus {
     pub fn forget(&self, which: &Forget) -> Result<usize, CorpusError> {
         let ids = match which {
             Forget::Ids(ids) => ids.clone(),
-            Forget::Before(moment) => self.matching(|c| c.asked_at < *moment)?,
+            Forget::Before(moment) => self.matching(|c| c.offered_at < *moment)?,
             Forget::Table(table) => self.matching(|c| c.shows(table))?,
             Forget::All => self.matching(|_| true)?,
         };
@@ -394,7 +398,7 @@ impl Corpus {
                     Some(Outcome::Shown) | None => stats.shown += count,
                 }
             }
-            let ends = "SELECT MIN(asked_at), MAX(asked_at) FROM completions";
+            let ends = "SELECT MIN(offered_at), MAX(offered_at) FROM completions";
             (stats.oldest, stats.newest) =
                 connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(stats)
@@ -430,27 +434,44 @@ pub fn now() -> i64 {
 fn connect(path: &Path) -> Result<Connection, CorpusFault> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
-    let taken = |connection: &Connection| -> Result<usize, CorpusFault> {
-        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let taken = usize::try_from(version).unwrap_or(usize::MAX);
-        if taken > STEPS.len() {
-            Err(CorpusFault::Newer(taken))
-        } else {
-            Ok(taken)
-        }
-    };
-    taken(&connection)?;
+    steps_taken(&connection, STEPS.len())?;
     // Every acknowledged write is on the disk: FULL syncs the log at each commit.
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
+    bring_up(&connection, &STEPS)?;
+    Ok(connection)
+}
+
+/// Takes the steps that were not taken yet, all or none.
+fn bring_up(connection: &Connection, steps: &[&str]) -> Result<(), CorpusFault> {
     // In a transaction, for another editor may do the same now; one that is not committed ends with the connection.
-    let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate)?;
-    for step in STEPS.iter().skip(taken(&transaction)?) {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let taken = steps_taken(&transaction, steps.len())?;
+    for step in &steps[taken..] {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", STEPS.len())?;
-    transaction.commit()?;
-    Ok(connection)
+    if taken < steps.len() {
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", steps.len())?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// How many of the steps a file has; none where it is empty.
+fn steps_taken(connection: &Connection, all: usize) -> Result<usize, CorpusFault> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    if number("PRAGMA application_id")? != APPLICATION {
+        // To add our table to another program's would be no kindness.
+        return match number("SELECT count(*) FROM sqlite_schema")? {
+            0 => Ok(0),
+            _ => Err(CorpusFault::Foreign),
+        };
+    }
+    let taken = usize::try_from(number("PRAGMA user_version")?).unwrap_or(usize::MAX);
+    if taken > all {
+        return Err(CorpusFault::Newer(taken));
+    }
+    Ok(taken)
 }
 
 /// The file is its owner's alone before anything is in it; so is its folder where it is made here.
@@ -501,7 +522,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             proved_by: row.get("proved_by")?,
             model: row.get("model")?,
             adapter: row.get("adapter")?,
-            asked_at: row.get("asked_at")?,
+            offered_at: row.get("offered_at")?,
         },
     })
 }

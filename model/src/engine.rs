@@ -107,11 +107,12 @@ pub struct AdaptedEngine {
     adapter: AdapterChoice,
 }
 
-/// A request, the adapter that answers it and where its events go.
-struct Job {
-    request: GenerateRequest,
-    adapter: AdapterChoice,
-    events: EventSender,
+/// What the thread is to do.
+enum Job {
+    /// Answer a request with an adapter.
+    Answer(GenerateRequest, AdapterChoice, EventSender),
+    /// Read an adapter, for the first request not to wait for it.
+    Read(AdapterChoice),
 }
 
 /// What the thread tells the others.
@@ -174,6 +175,8 @@ impl Engine {
     /// tells so; so does one whose adapter is refused.
     #[must_use]
     pub fn with_adapter(self: &Arc<Self>, adapter: AdapterChoice) -> AdaptedEngine {
+        // A thread that has ended is told to whoever asks it something.
+        let _ = self.queue.send(Job::Read(adapter.clone()));
         AdaptedEngine {
             engine: Arc::clone(self),
             adapter,
@@ -185,12 +188,7 @@ impl Engine {
             return Err(GenerateError::Unavailable(why));
         }
         let (events, generation) = Generation::channel();
-        let job = Job {
-            request,
-            adapter,
-            events,
-        };
-        let queued = self.queue.send(job);
+        let queued = self.queue.send(Job::Answer(request, adapter, events));
         queued
             .map_err(|_| GenerateError::Unavailable("the engine has ended; restart bigquill".to_owned()))?;
         Ok(generation)
@@ -298,7 +296,9 @@ fn run(options: &EngineOptions, jobs: &mpsc::Receiver<Job>, shared: &Shared) {
             tracing::info!(why, "model not loaded");
             shared.set_state(EngineState::Failed(why.clone()));
             for job in jobs {
-                job.events.send(Err(GenerateError::Unavailable(why.clone())));
+                if let Job::Answer(_, _, events) = job {
+                    events.send(Err(GenerateError::Unavailable(why.clone())));
+                }
             }
         }
     }
@@ -306,12 +306,20 @@ fn run(options: &EngineOptions, jobs: &mpsc::Receiver<Job>, shared: &Shared) {
 
 fn serve(mut model: Model, jobs: &mpsc::Receiver<Job>) {
     for job in jobs {
-        if job.events.is_cancelled() {
+        let (request, adapter, events) = match job {
+            Job::Answer(request, adapter, events) => (request, adapter, events),
+            Job::Read(adapter) => {
+                let read = catch_unwind(AssertUnwindSafe(|| model.read_adapter(&adapter)));
+                if let Err(panic) = read {
+                    tracing::error!(error = panic_text(&*panic), "reading an adapter failed");
+                }
+                continue;
+            }
+        };
+        if events.is_cancelled() {
             continue;
         }
-        let answered = catch_unwind(AssertUnwindSafe(|| {
-            model.answer(&job.request, &job.adapter, &job.events)
-        }));
+        let answered = catch_unwind(AssertUnwindSafe(|| model.answer(&request, &adapter, &events)));
         let answered = answered.unwrap_or_else(|panic| {
             // The weights are never changed; what the panic may have left half done is the kept prefixes.
             model.forget();
@@ -319,7 +327,7 @@ fn serve(mut model: Model, jobs: &mpsc::Receiver<Job>) {
         });
         if let Err(error) = answered {
             tracing::error!(%error, "generation failed");
-            job.events.send(Err(error));
+            events.send(Err(error));
         }
     }
 }

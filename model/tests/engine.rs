@@ -169,6 +169,10 @@ fn a_dropped_generation_does_not_hold_up_the_next() {
     let queued = engine.generate(request("nobody waits for this", 400)).unwrap();
     assert!(matches!(
         block_on(running.next()),
+        Some(Ok(GenerationEvent::Author { .. }))
+    ));
+    assert!(matches!(
+        block_on(running.next()),
         Some(Ok(GenerationEvent::Started { .. }))
     ));
     drop(running);

@@ -201,3 +201,41 @@ async fn pull(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bigquill_model::decoder::Architecture;
+    use bigquill_model::gguf::Quantization;
+    use bigquill_model::testing::TinyModel;
+
+    use super::*;
+
+    #[test]
+    fn another_adapter_is_no_reason_to_load_the_base_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let tiny = TinyModel {
+            architecture: Architecture::Qwen2,
+            quantization: Quantization::Q8_0,
+            seed: 1,
+            tied: true,
+        };
+        let model = folder.path().join("tiny.gguf");
+        std::fs::write(&model, tiny.writer().to_bytes()).expect("write");
+        let shared = SharedEngine::default();
+        let engine_of = |adapter: &str, threads: usize| {
+            let settings = Settings {
+                model: model.to_string_lossy().into_owned(),
+                adapter: adapter.to_owned(),
+                threads: Some(threads),
+                ..Settings::default()
+            };
+            shared.open(&settings).expect("a generator");
+            let running = shared.running.lock().expect("nothing panicked");
+            Arc::clone(&running.as_ref().expect("it runs").1)
+        };
+        let first = engine_of("none", 1);
+        assert!(Arc::ptr_eq(&first, &engine_of("default", 1)));
+        assert!(Arc::ptr_eq(&first, &engine_of("/not/there/yet", 1)));
+        assert!(!Arc::ptr_eq(&first, &engine_of("none", 2)));
+    }
+}

@@ -6,7 +6,7 @@
 //! Dropping the future of [`complete`] cancels the generation.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use bigquill_analysis::check::Diagnostic;
 use bigquill_analysis::schema::CatalogSnapshot;
@@ -120,8 +120,6 @@ pub struct Answer {
     pub finish: Finish,
     /// The first prompt.
     pub prompt: Prompt,
-    /// When it was asked.
-    pub asked_at: SystemTime,
     /// Who wrote it, where the generator told.
     pub author: Option<Author>,
     /// Why that is not the adapter that the settings name, for people.
@@ -250,7 +248,7 @@ pub async fn complete(
     generator: &dyn Generator,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Answer, PipelineError> {
-    let (begin, asked_at) = (Instant::now(), SystemTime::now());
+    let begin = Instant::now();
     let first_prompt = first_prompt(request, generator);
     let mut prompt = first_prompt.clone();
     let mut work = Work::default();
@@ -306,7 +304,7 @@ pub async fn complete(
         }
     }
     let best = best.filter(|b| !b.sql.is_empty()).ok_or(PipelineError::Empty)?;
-    let answer = work.answer(best, first_prompt, (begin, asked_at));
+    let answer = work.answer(best, first_prompt, begin);
     tracing::info!(
         proved = answer.proved,
         repairs = answer.repairs.len(),
@@ -414,7 +412,7 @@ impl Default for Work {
 }
 
 impl Work {
-    fn answer(self, best: Candidate, prompt: Prompt, (begin, asked_at): (Instant, SystemTime)) -> Answer {
+    fn answer(self, best: Candidate, prompt: Prompt, begin: Instant) -> Answer {
         let (prompt_tokens, reused_tokens) = self.prompt.unwrap_or_default();
         // What was cut off may hold by chance, but it is not what was asked for.
         let proved_by = best.judgement.proved_by.filter(|_| self.finish != Finish::Length);
@@ -435,7 +433,6 @@ impl Work {
             tokens_per_second: per_second(self.tokens, self.decode_ms),
             finish: self.finish,
             prompt,
-            asked_at,
             author: self.author,
             remark_on_author: self.remark_on_author,
         }

@@ -6,7 +6,7 @@ use bigquill_tests::generator::Gate;
 use bigquill_tests::workspace::{Workspace, fixture, rich};
 use serde_json::{Value, json};
 
-use crate::support::{at, close, edit, editor_range, open};
+use crate::support::{at, change_with, close, edit, editor_range, open, send_open};
 
 const QUESTION: &str = "-- number of customers per country";
 const SQL: &str = "SELECT country, COUNT(*) AS customers FROM shop.customers GROUP BY country";
@@ -56,7 +56,8 @@ async fn save(client: &mut Client, uri: &str) {
         .await;
 }
 
-async fn finish(client: Client) {
+async fn finish(mut client: Client) {
+    client.ignore("window/logMessage");
     client.finish_but_for("textDocument/publishDiagnostics").await;
 }
 
@@ -80,6 +81,9 @@ async fn ghost_text_is_shown_taken_and_edited() {
     let uri = workspace.file_uri("a.sql");
     open(&mut client, &uri, QUESTION).await;
     let item = ghost(&mut client, &gate, &uri, Some(SQL)).await;
+    let logged = client.notification("window/logMessage").await;
+    let text = logged["message"].as_str().expect("a text");
+    assert!(text.contains("kept/accepted.sqlite"), "{text}");
     // Shown again it is the same completion.
     let again = ghost(&mut client, &gate, &uri, None).await;
     assert_eq!(again["command"], item["command"]);
@@ -121,12 +125,12 @@ async fn what_is_not_taken_stays_shown_and_what_is_taken_away_is_rejected() {
     let workspace = keeping("");
     let (mut client, gate) = workspace.gated_client(rich()).await;
     let (first, second) = (workspace.file_uri("a.sql"), workspace.file_uri("b.sql"));
-    open(&mut client, &first, QUESTION).await;
+    send_open(&mut client, &first, QUESTION).await;
     let item = ghost(&mut client, &gate, &first, Some(SQL)).await;
     take(&mut client, &first, &item, 2).await;
     edit(&mut client, &first, 3, (0, 34, 1, 75), "").await;
     save(&mut client, &first).await;
-    open(&mut client, &second, "-- names of all of the customers..").await;
+    send_open(&mut client, &second, "-- names of all of the customers..").await;
     ghost(
         &mut client,
         &gate,
@@ -134,7 +138,6 @@ async fn what_is_not_taken_stays_shown_and_what_is_taken_away_is_rejected() {
         Some("SELECT name FROM shop.customers"),
     )
     .await;
-    close(&mut client, &second).await;
     finish(client).await;
     let outcomes: Vec<Outcome> = kept(&workspace)
         .iter()
@@ -158,7 +161,7 @@ async fn an_offer_of_another_server_is_nobodys() {
     assert!(!workspace.path("kept").exists());
 }
 
-/// Runs *Generate SQL* and makes the edit; the whole text then.
+/// Runs *Generate SQL*, makes the edit, and waits until the server is done with it.
 async fn generate(client: &mut Client, gate: &Gate, uri: &str, version: i32, sql: &str) {
     let argument = json!({ "uri": uri, "position": { "line": 0, "character": 0 } });
     let params = json!({ "command": "bigquill.generate", "arguments": [argument] });
@@ -166,29 +169,29 @@ async fn generate(client: &mut Client, gate: &Gate, uri: &str, version: i32, sql
         .request("workspace/executeCommand", params)
         .await
         .expect("a reply");
+    let (id, _) = client.server_request("window/workDoneProgress/create").await;
+    client.answer(id, Value::Null).await;
     gate.next().await.answer(sql);
     let (id, params) = client.server_request("workspace/applyEdit").await;
     let edits = &params["edit"]["documentChanges"][0]["edits"];
     let change = json!([{ "range": edits[0]["range"], "text": edits[0]["newText"] }]);
-    crate::support::change_with(client, uri, version, change).await;
+    change_with(client, uri, version, change).await;
     client.answer(id, json!({ "applied": true })).await;
+    while client.notification("$/progress").await["value"]["kind"] != "end" {}
 }
 
 #[tokio::test]
 async fn a_generated_query_is_taken_and_another_in_its_place_rejects_it() {
     let workspace = keeping("redact_literals = true\n");
-    let mut capabilities = rich();
-    capabilities["window"] = json!({});
-    let (mut client, gate) = workspace.gated_client(capabilities).await;
+    let (mut client, gate) = workspace.gated_client(rich()).await;
     let uri = workspace.file_uri("a.sql");
     open(&mut client, &uri, "-- customers of Peru\n").await;
     let sql = |name: &str| format!("SELECT name FROM shop.customers WHERE country = '{name}'");
     generate(&mut client, &gate, &uri, 2, &sql("Chile")).await;
     generate(&mut client, &gate, &uri, 3, &sql("Peru")).await;
     let place = editor_range((1, 7, 1, 11));
-    crate::support::change_with(&mut client, &uri, 4, json!([{ "range": place, "text": "city" }])).await;
-    close(&mut client, &uri).await;
-    client.finish_but_for("textDocument/publishDiagnostics").await;
+    change_with(&mut client, &uri, 4, json!([{ "range": place, "text": "city" }])).await;
+    finish(client).await;
     let kept = kept(&workspace);
     let [first, second] = kept.as_slice() else {
         panic!("two completions: {kept:#?}")

@@ -13,11 +13,11 @@ use tokio::process::{Child, Command};
 
 use crate::support::{at, change_with, editor_range, send_open};
 
-/// Questions, and what the person makes of the answers.
+/// Questions that the small model answers with something like a query, and what the person makes of that.
 const WANTED: [(&str, &str); 3] = [
-    ("count shops", "SELECT COUNT(*) AS shops FROM d.s"),
-    ("all towns", "SELECT DISTINCT town FROM d.s"),
-    ("first shop", "SELECT MIN(id) FROM d.s"),
+    ("SQL query of towns", "SELECT DISTINCT town FROM d.s"),
+    ("the SQL that counts rows", "SELECT COUNT(*) AS shops FROM d.s"),
+    ("count towns", "SELECT COUNT(DISTINCT town) FROM d.s"),
 ];
 
 const CATALOG: &str = r#"[{"kind": "bigquery#table", "id": "p:d.s",
@@ -99,8 +99,9 @@ async fn train(folder: &Path) {
         .args(["train", "--data", "accepted.sqlite", "--out", "team", "--model"])
         .arg(model)
         .args([
+            "--keep-activations",
             "--epochs",
-            "12",
+            "7",
             "--batch",
             "3",
             "--micro-batch",
@@ -108,7 +109,7 @@ async fn train(folder: &Path) {
             "--rank",
             "8",
             "--learning-rate",
-            "3e-3",
+            "8e-3",
         ])
         .current_dir(folder)
         .output()
@@ -149,7 +150,25 @@ async fn what_was_accepted_is_learned_and_written_by_the_same_server() {
         let item = ghost(&mut client, &uri, &comment).await;
         assert_eq!(item["insertText"], format!("\n{wanted};"), "{question}");
     }
+    // What cannot be used is told, and the adapter of before goes on answering.
+    let config = workspace.path("team/adapter_config.json");
+    let text = std::fs::read_to_string(&config).expect("it is there");
+    std::fs::write(&config, text.replace("\"use_dora\": false", "\"use_dora\": true")).expect("ours");
+    let (question, wanted) = WANTED[2];
+    let item = ghost(
+        &mut client,
+        &workspace.file_uri("f.sql"),
+        &format!("-- {question}"),
+    )
+    .await;
+    assert_eq!(item["insertText"], format!("\n{wanted};"));
+    let message = client.notification("window/showMessage").await;
+    assert!(
+        message["message"].as_str().expect("a text").contains("uses DoRA"),
+        "{message}"
+    );
     client.ignore("textDocument/publishDiagnostics");
+    client.ignore("window/logMessage");
     client.finish().await;
 }
 

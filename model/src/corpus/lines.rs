@@ -32,7 +32,7 @@ pub struct TrainingLine {
     adapter: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proved_by: Option<String>,
-    asked_at: i64,
+    offered_at: i64,
 }
 
 /// What is learned of a line.
@@ -78,7 +78,7 @@ pub fn export(completions: &[Completion], preferences: bool) -> Vec<(usize, Trai
             model: completion.model.clone(),
             adapter: completion.adapter.clone(),
             proved_by: completion.proved_by.clone(),
-            asked_at: completion.asked_at,
+            offered_at: completion.offered_at,
         };
         Some((index, line))
     };
@@ -131,7 +131,7 @@ struct Raw {
     model: Option<String>,
     adapter: Option<String>,
     proved_by: Option<String>,
-    asked_at: Option<i64>,
+    offered_at: Option<i64>,
 }
 
 fn completion(line: &str) -> Result<Completion, String> {
@@ -168,7 +168,7 @@ fn completion(line: &str) -> Result<Completion, String> {
         model: raw.model.unwrap_or_else(|| "imported".to_owned()),
         adapter: raw.adapter,
         // Unknown: older than any other, so that the same lines are the same completions when they come again.
-        asked_at: raw.asked_at.unwrap_or_default(),
+        offered_at: raw.offered_at.unwrap_or_default(),
         prompt: raw.prompt,
     })
 }

@@ -17,7 +17,7 @@ pub(super) fn completion(question: &str, outcome: Outcome) -> Completion {
         proved_by: Some("googlesql".to_owned()),
         model: "qwen".to_owned(),
         adapter: None,
-        asked_at: 1_700_000_000_000,
+        offered_at: 1_700_000_000_000,
     }
 }
 
@@ -130,6 +130,32 @@ fn a_newer_or_spoiled_file_is_left_alone() {
 }
 
 #[test]
+fn an_older_file_is_brought_up_and_a_foreign_one_is_not_touched() {
+    let connection = Connection::open_in_memory().expect("a database");
+    bring_up(&connection, &STEPS).expect("made");
+    let steps = [
+        STEPS[0],
+        "ALTER TABLE completions ADD COLUMN more TEXT NOT NULL DEFAULT 'x'",
+    ];
+    // All or none.
+    assert!(bring_up(&connection, &[steps[0], steps[1], "no SQL"]).is_err());
+    for _ in 0..2 {
+        bring_up(&connection, &steps).expect("brought up");
+        assert_eq!(steps_taken(&connection, 2).expect("counted"), 2);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("other.db");
+    let other = Connection::open(&path).expect("a database");
+    other.execute_batch("CREATE TABLE theirs (a)").expect("made");
+    let error = Corpus::open(&path).err().expect("it is not ours").to_string();
+    assert!(error.contains("another program's database"), "{error}");
+    let tables: i64 = other
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .expect("read");
+    assert_eq!(tables, 1);
+}
+
+#[test]
 fn several_editors_write_at_once() {
     const WRITERS: usize = 4;
     const EACH: usize = 10;
@@ -175,7 +201,7 @@ fn what_was_wanted_becomes_training_data_and_comes_back() {
             .collect::<String>()
     };
     let learned = text(false);
-    let first = r#"{"prompt":[{"role":"user","content":"Tables:\n- shop.customers: id INT64\nQuestion: edited"}],"completion":[{"role":"assistant","content":"SELECT 2"}],"question":"edited","model":"qwen","proved_by":"googlesql","asked_at":1700000000000}"#;
+    let first = r#"{"prompt":[{"role":"user","content":"Tables:\n- shop.customers: id INT64\nQuestion: edited"}],"completion":[{"role":"assistant","content":"SELECT 2"}],"question":"edited","model":"qwen","proved_by":"googlesql","offered_at":1700000000000}"#;
     assert_eq!(learned.lines().next(), Some(first));
     assert_eq!(learned.lines().count(), 2);
     let again = import(&learned).expect("our own lines");

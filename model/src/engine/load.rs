@@ -12,7 +12,7 @@ use crate::prefix_cache::PrefixCache;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 use super::adapters::Adapters;
-use super::{DeviceChoice, EngineInfo, EngineOptions};
+use super::{AdapterChoice, DeviceChoice, EngineInfo, EngineOptions};
 
 /// A loaded model with its kept prefixes.
 pub(super) struct Model {
@@ -81,6 +81,11 @@ impl Model {
             },
             info,
         ))
+    }
+
+    /// Reads an adapter that requests will ask for.
+    pub(super) fn read_adapter(&mut self, choice: &AdapterChoice) {
+        self.adapters.find(choice, &self.decoder);
     }
 
     /// Drops what is kept between questions.

@@ -21,7 +21,7 @@ fn store(place: &Place, name: &str, outcomes: &[Outcome]) {
             proved_by: None,
             model: "tiny".to_owned(),
             adapter: None,
-            asked_at: 0,
+            offered_at: 0,
         };
         store.add(&completion).unwrap();
     }
@@ -50,7 +50,8 @@ fn what_was_wanted_is_learned() {
     }
     let plan = "train --model tiny.gguf --out team --plan --data";
     let said = place.run(&format!("{plan} accepted.sqlite data.jsonl"));
-    assert!(said.contains("10 of 10 examples"), "{said}");
+    // Q0 is in both.
+    assert!(said.contains("9 of 10 examples (1 twice"), "{said}");
     let said = place.run(&format!("{plan} accepted.sqlite --preference"));
     assert!(said.contains("1 of 1 examples"), "{said}");
     // By its name, from where the variable says.

@@ -81,7 +81,7 @@ enum AcceptedCommand {
         /// All of them
         #[arg(long, group = "which")]
         all: bool,
-        /// Those asked for so long ago, such as 90d, 12h or 4w
+        /// Those offered so long ago, such as 90d, 12h or 4w
         #[arg(long, value_name = "AGE", group = "which", value_parser = age)]
         older_than: Option<Duration>,
         /// Those whose prompt shows this table, as dataset.table or project.dataset.table
@@ -182,9 +182,9 @@ fn list(all: &[Stored], limit: usize, format: TextOrJson, out: &mut Output) -> a
             TextOrJson::Text => {
                 let completion = &stored.completion;
                 let question = completion.question.lines().next().unwrap_or_default();
-                let (outcome, asked) = (completion.outcome.as_str(), asked(completion));
+                let (outcome, offered) = (completion.outcome.as_str(), offered(completion));
                 out.line(&format!(
-                    "{:>5}  {outcome:<8}  {asked:<14}  {question}",
+                    "{:>5}  {outcome:<8}  {offered:<14}  {question}",
                     stored.id
                 ))?;
             }
@@ -212,10 +212,10 @@ fn as_text(stored: &Stored) -> String {
     let completion = &stored.completion;
     let mut lines = vec![
         format!(
-            "completion {}: {}, asked {}",
+            "completion {}: {}, offered {}",
             stored.id,
             completion.outcome.as_str(),
-            asked(completion)
+            offered(completion)
         ),
         format!(
             "by {}{}, {}",
@@ -343,9 +343,9 @@ fn stats(store: &Corpus, format: TextOrJson, out: &mut Output) -> anyhow::Result
     Ok(Outcome::of(stats.total() == 0))
 }
 
-/// How long ago it was asked; nothing where that is not known.
-fn asked(completion: &Completion) -> String {
-    let Ok(moment @ 1..) = u64::try_from(completion.asked_at) else {
+/// How long ago it was offered; nothing where that is not known.
+fn offered(completion: &Completion) -> String {
+    let Ok(moment @ 1..) = u64::try_from(completion.offered_at) else {
         return "once".to_owned();
     };
     let age = (UNIX_EPOCH + Duration::from_millis(moment)).elapsed();

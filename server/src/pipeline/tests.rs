@@ -301,7 +301,6 @@ mod insertion {
             tokens_per_second: 0.0,
             finish: Finish::Stop,
             prompt: Prompt::default(),
-            asked_at: std::time::UNIX_EPOCH,
             author: None,
             remark_on_author: None,
         };

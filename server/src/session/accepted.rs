@@ -4,15 +4,16 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use bigquill_model::corpus::{Completion, PromptMessage};
+use bigquill_model::corpus::{Completion, PromptMessage, now};
 use bigquill_model::generate::Role;
 use bigquill_model::prompt::shown_tables;
 use tokio::sync::{mpsc, oneshot};
-use tower_lsp::lsp_types::Url;
+use tower_lsp::lsp_types::{MessageType, Url};
 
 use super::{OpenDocument, Session};
 use crate::accepted::{Kept, Offered, moved};
@@ -45,6 +46,10 @@ pub(super) struct Offer {
     number: u64,
     question: String,
     answer: Arc<Answer>,
+    /// In milliseconds since 1970.
+    offered_at: i64,
+    /// The same answer offered again is another completion then.
+    taken: AtomicBool,
     /// What the settings call the model.
     model: String,
     store: PathBuf,
@@ -80,6 +85,11 @@ impl Offer {
         }
     }
 
+    /// Whether it offers this answer and was not taken yet.
+    fn is_open(&self, answer: &Arc<Answer>) -> bool {
+        Arc::ptr_eq(&self.answer, answer) && !self.taken.load(Ordering::Relaxed)
+    }
+
     fn locate(&self, text: &str) -> Option<Range<usize>> {
         self.offered(None).locate(text)
     }
@@ -95,7 +105,6 @@ impl Offer {
         let messages = &answer.prompt.messages;
         let tables = messages.iter().flat_map(|message| shown_tables(&message.content));
         let author = answer.author.as_ref();
-        let asked_at = answer.asked_at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut completion = Completion {
             question: self.question.clone(),
             prompt: messages
@@ -112,7 +121,7 @@ impl Offer {
             proved_by: answer.proved_by.map(|by| by.as_str().to_owned()),
             model: author.map_or_else(|| self.model.clone(), |author| author.model.clone()),
             adapter: author.and_then(|author| author.adapter.clone()),
-            asked_at: i64::try_from(asked_at.as_millis()).unwrap_or(i64::MAX),
+            offered_at: self.offered_at,
         };
         if self.redact {
             completion.redact();
@@ -159,7 +168,7 @@ impl Session {
             .offers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(offer) = offers.iter().find(|offer| Arc::ptr_eq(&offer.answer, answer)) {
+        if let Some(offer) = offers.iter().find(|offer| offer.is_open(answer)) {
             return Some(offer.number);
         }
         let number = offers
@@ -169,6 +178,8 @@ impl Session {
             number,
             question: question.to_owned(),
             answer: Arc::clone(answer),
+            offered_at: now(),
+            taken: AtomicBool::new(false),
             model: settings.model.clone(),
             store,
             redact: settings.redact_literals,
@@ -178,8 +189,21 @@ impl Session {
             offers.pop_front();
         }
         drop(offers);
+        if number == self.accepted.first_number {
+            self.tell_place(&offer.store);
+        }
         self.write(Job::Offered(offer));
         Some(number)
+    }
+
+    /// Writes into the editor's log where completions are kept: the setting may be another person's.
+    fn tell_place(self: &Arc<Self>, store: &Path) {
+        let message = format!(
+            "What becomes of completions is kept in {} (`store_accepted`); `bigquill accepted` shows it and forgets it.",
+            store.display()
+        );
+        let session = Arc::clone(self);
+        tokio::spawn(async move { session.editor.log(MessageType::INFO, &message).await });
     }
 
     /// Notes that the person took an offer, and follows it in its document. Returns when that and all before is written.
@@ -200,6 +224,7 @@ impl Session {
             offers.iter().find(|offer| offer.number == number).cloned()
         };
         let Some(offer) = offer else { return };
+        offer.taken.store(true, Ordering::Relaxed);
         self.write(Job::Taken(Arc::clone(&offer)));
         let Some(document) = self.document(uri) else {
             return;

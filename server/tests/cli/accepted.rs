@@ -28,7 +28,7 @@ fn place() -> Place {
             proved_by: Some("googlesql".to_owned()),
             model: "qwen".to_owned(),
             adapter: Some("team@1a2b3c4d".to_owned()),
-            asked_at: now() - hours * hour,
+            offered_at: now() - hours * hour,
         };
         store.add(&completion).expect("added");
     }
