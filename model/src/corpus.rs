@@ -307,7 +307,8 @@ impl Corpus {
         })
     }
 
-    /// Puts what is known now in the place of the completion of this number: its texts and its outcome. Whether there is one.
+    /// Puts what is known now in the place of the completion of this number: its texts and its outcome. Whether
+    /// there is one.
     ///
     /// # Errors
     /// Where the file cannot be written.
@@ -474,7 +475,8 @@ fn steps_taken(connection: &Connection, all: usize) -> Result<usize, CorpusFault
     Ok(taken)
 }
 
-/// The file is its owner's alone before anything is in it; so is its folder where it is made here.
+/// The file is its owner's alone before anything is in it, and so is its folder, where they are made here. What is there
+/// already keeps its permissions: it may be no store.
 fn make_private(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut folders = std::fs::DirBuilder::new();
@@ -490,14 +492,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = folder {
         folders.create(folder)?;
     }
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    }
-    drop(file);
-    Ok(())
+    options.open(path).map(drop)
 }
 
 fn json(value: &impl Serialize) -> rusqlite::Result<String> {

@@ -197,8 +197,8 @@ impl Decoder {
         Ok(PreparedAdapter { pairs })
     }
 
-    /// Applies this adapter from now on, or none. Nothing is computed or copied. A cache that another one filled is of no use
-    /// then.
+    /// Applies this adapter from now on, or none. Nothing is computed or copied. A cache that another one filled is of
+    /// no use then.
     ///
     /// # Errors
     /// Where a decoder of another kind prepared it.

@@ -26,7 +26,8 @@ use load::Model;
 pub struct EngineOptions {
     /// The GGUF file.
     pub model: PathBuf,
-    /// Which adapter is applied, unless a request comes by [`Engine::with_adapter`]. Where it cannot be used, the engine cannot.
+    /// Which adapter is applied, unless a request comes by [`Engine::with_adapter`]. Where it cannot be used, the engine
+    /// cannot.
     pub adapter: AdapterChoice,
     /// Where it computes.
     pub device: DeviceChoice,
@@ -171,8 +172,8 @@ impl Engine {
         }
     }
 
-    /// This engine with another adapter. A folder need not hold one yet: until it does, the base answers, and every generation
-    /// tells so; so does one whose adapter is refused.
+    /// This engine with another adapter. A folder need not hold one yet: until it does, the base answers, and every
+    /// generation tells so; so does one whose adapter is refused.
     #[must_use]
     pub fn with_adapter(self: &Arc<Self>, adapter: AdapterChoice) -> AdaptedEngine {
         // A thread that has ended is told to whoever asks it something.

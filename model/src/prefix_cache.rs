@@ -7,8 +7,8 @@ use crate::kv_cache::KvCache;
 /// The hash of an adapter's weights; none for the base alone.
 pub type AdapterFingerprint = Option<[u8; 32]>;
 
-/// Several sequences with their caches, bounded by bytes, of one model with any adapters. An adapter changes keys and values,
-/// so that what one left is of no use to another.
+/// Several sequences with their caches, bounded by bytes, of one model with any adapters. An adapter changes keys and
+/// values, so that what one left is of no use to another.
 #[derive(Debug)]
 pub struct PrefixCache {
     /// The least recently used first.
@@ -36,8 +36,8 @@ impl PrefixCache {
         }
     }
 
-    /// A cache with as many of the first tokens of `prompt` as an entry of this adapter has, and at most `limit`; none where no
-    /// entry shares enough. An entry that would be lost to nobody is taken as it is, any other is copied.
+    /// A cache with as many of the first tokens of `prompt` as an entry of this adapter has, and at most `limit`; none
+    /// where no entry shares enough. An entry that would be lost to nobody is taken as it is, any other is copied.
     ///
     /// # Errors
     /// Where the device has no memory left.

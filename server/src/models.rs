@@ -68,8 +68,8 @@ pub struct SharedEngine {
 }
 
 impl SharedEngine {
-    /// The generator that the settings name, loaded. What is wrong with an adapter in a folder, or that it is not there yet, is
-    /// told with every answer. Blocks: not for async code.
+    /// The generator that the settings name, loaded. What is wrong with an adapter in a folder, or that it is not there
+    /// yet, is told with every answer. Blocks: not for async code.
     ///
     /// # Errors
     /// Where the model's file is not there, or cannot be used.

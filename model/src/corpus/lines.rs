@@ -17,8 +17,8 @@ pub struct LineError {
     pub what: String,
 }
 
-/// A line as TRL takes it (<https://huggingface.co/docs/trl/dataset_formats>, conversational): `prompt` and `completion`, or with
-/// a preference `prompt`, `chosen` and `rejected`. The other keys are for people and for [`import`]; TRL passes them over.
+/// A line as TRL takes it (its conversational dataset formats): `prompt` and `completion`, or with a preference
+/// `prompt`, `chosen` and `rejected`. The other keys are for people and for [`import`]; TRL passes them over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrainingLine {
     /// The messages before.
@@ -54,8 +54,8 @@ pub enum TrainingAnswer {
 }
 
 /// What can be learned of completions: of each that was taken the SQL that was wanted; with `preferences`, of each that was
-/// changed both. A completion that was rejected is set against one that was taken for the same question. Each with the index of
-/// its completion.
+/// changed both. A completion that was rejected is set against one that was taken for the same question. Each with the
+/// index of its completion.
 #[must_use]
 pub fn export(completions: &[Completion], preferences: bool) -> Vec<(usize, TrainingLine)> {
     let line = |(index, completion): (usize, &Completion)| {

@@ -6,8 +6,8 @@ use crate::prompt::one_line;
 
 use super::Completion;
 
-/// Empties the literals of the SQL, and takes their values and all quoted text and numbers out of the question, there and in the
-/// prompt. What the SQL means is another thing then; what it looks at is not.
+/// Empties the literals of the SQL, and takes their values and all quoted text and numbers out of the question, there
+/// and in the prompt. What the SQL means is another thing then; what it looks at is not.
 pub(super) fn redact(completion: &mut Completion) {
     let (generated, mut values) = without_literals(&completion.generated);
     completion.generated = generated;
@@ -27,8 +27,8 @@ pub(super) fn redact(completion: &mut Completion) {
     completion.question = question;
 }
 
-/// The SQL with every string and bytes literal emptied and every number 0, outside of the parts of a name; and the values that
-/// were there.
+/// The SQL with every string and bytes literal emptied, every number 0 and no words in comments; and the values that were
+/// there.
 fn without_literals(sql: &str) -> (String, Vec<String>) {
     let mut values = Vec::new();
     let mut redacted = String::with_capacity(sql.len());

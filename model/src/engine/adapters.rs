@@ -115,7 +115,8 @@ impl Held {
             return;
         };
         let read = ReadyAdapter::read(&self.choice, decoder);
-        // Else it was written meanwhile, and what was read may be half of one and half of another: the next request looks again.
+        // Else it was written meanwhile, and what was read may be half of one and half of another: the next request
+        // looks again.
         if AdapterStamp::of(folder).as_ref() != Some(&stamp) {
             return;
         }
@@ -143,8 +144,8 @@ impl Held {
                 Some(format!("{place}{refusal}. Until then {instead}."))
             }
             (None, Some(folder)) if self.adapter.is_none() => Some(format!(
-                "There is no adapter in {} yet: {instead} until there is. `finetune train` writes one; correct `adapter` if it is \
-                 another folder.",
+                "There is no adapter in {} yet: {instead} until there is. `finetune train` writes one; correct `adapter` \
+                 if it is another folder.",
                 folder.display()
             )),
             (None, _) => None,

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use super::{CONFIG, WEIGHTS};
 
-/// What tells one writing of an adapter's files from another without reading them. Each file is replaced as a whole, so that it
-/// is another file on the disk.
+/// What tells one writing of an adapter's files from another without reading them. Each file is replaced as a whole, so
+/// that it is another file on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterStamp([FileStamp; 2]);
 

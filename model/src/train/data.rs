@@ -1,7 +1,7 @@
 //! Examples from files, and what a model is shown of them.
 //!
-//! The store of accepted completions is read (`accepted`, or its file, `.sqlite` or `.db`), and three forms of one JSON object a
-//! line (`.jsonl`, `.jsonl.gz`):
+//! The store of accepted completions is read (`accepted`, or its file, `.sqlite` or `.db`), and three forms of one JSON
+//! object a line (`.jsonl`, `.jsonl.gz`):
 //! - TRL's prompt and completion, as text or as messages, and TRL's `messages`, whose last one is the completion;
 //! - TRL's preferences: prompt, chosen and rejected;
 //! - questions: `question`, `catalog` (a name), `bigquery_sql` and perhaps `evidence`, beside files of catalogs. Their

@@ -124,7 +124,8 @@ pub(super) fn run(args: &AcceptedArgs, common: &Common, out: &mut Output) -> any
     // To look is no reason to make a file.
     if !path.exists() {
         message(&format!(
-            "bigquill: {} is not there: nothing was kept; the language server keeps completions where `store_accepted = true` is set",
+            "bigquill: {} is not there: nothing was kept; the language server keeps completions where \
+             `store_accepted = true` is set",
             path.display()
         ));
         return Ok(Outcome::Findings);

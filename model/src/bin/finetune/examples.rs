@@ -10,9 +10,9 @@ use crate::base::Base;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
-    /// `accepted` for the completions that bigquill kept, or the path of such a store (.sqlite, .db); else examples, one JSON
-    /// object a line (.jsonl, .jsonl.gz): TRL's prompt and completion, messages, prompt with chosen and rejected, or question,
-    /// catalog and bigquery_sql. May be given several times
+    /// `accepted` for the completions that bigquill kept, or the path of such a store (.sqlite, .db); else examples, one
+    /// JSON object a line (.jsonl, .jsonl.gz): TRL's prompt and completion, messages, prompt with chosen and rejected, or
+    /// question, catalog and bigquery_sql. May be given several times
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) data: Vec<PathBuf>,
     /// Files or folders with the catalogs that questions name
