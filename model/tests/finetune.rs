@@ -17,5 +17,7 @@ mod regress;
 mod resume;
 #[path = "finetune/run.rs"]
 mod run;
+#[path = "finetune/stored.rs"]
+mod stored;
 #[path = "finetune/train.rs"]
 mod train;

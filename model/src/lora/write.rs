@@ -14,10 +14,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::config::SEQUENCE_CLASSIFICATION;
-use super::{LoraAdapter, LoraError, LoraWeights, Projection, SCORE};
+use super::{CONFIG, LoraAdapter, LoraError, LoraWeights, Projection, SCORE, WEIGHTS};
 
-const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
 const CARD: &str = "README.md";
 
 /// What is written of an adapter beside its pairs.

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     };
     let first = adapter(args.adapter.as_deref())?;
     let second = adapter(args.against.as_deref())?;
-    let read = args.data.read(&args.data.data)?;
+    let read = args.data.read(&args.data.data, false)?;
     let preparer = args.data.preparer(&base, Purpose::Measuring);
     let preparation = preparer.prepare(&read)?;
     say(counts(&preparation))?;

@@ -4,15 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use bigquill_model::prompt::DEFAULT_BUDGET;
-use bigquill_model::train::data::{Catalogs, Dropped, Example, Preparation, Preparer, hold_out, read};
+use bigquill_model::train::data::{
+    Catalogs, Dropped, Example, Preparation, Preparer, hold_out, read, read_store,
+};
 use clap::Args;
 
 use crate::base::Base;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
-    /// Examples, one JSON object a line (.jsonl, .jsonl.gz): TRL's prompt and completion, messages, prompt with chosen
-    /// and rejected, or question, catalog and bigquery_sql. May be given several times
+    /// `accepted` for the completions that bigquill kept, or the path of such a store (.sqlite, .db); else examples, one
+    /// JSON object a line (.jsonl, .jsonl.gz): TRL's prompt and completion, messages, prompt with chosen and rejected, or
+    /// question, catalog and bigquery_sql. May be given several times
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) data: Vec<PathBuf>,
     /// Files or folders with the catalogs that questions name
@@ -45,11 +48,15 @@ impl DataArgs {
         }
     }
 
-    pub(crate) fn read(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Example>> {
+    /// The examples of these files; of a store of accepted completions its pairs, where `preferences` are wanted.
+    pub(crate) fn read(&self, paths: &[PathBuf], preferences: bool) -> anyhow::Result<Vec<Example>> {
         let catalogs = Catalogs::read(&self.catalogs)?;
         let mut examples = Vec::new();
         for path in paths {
-            examples.extend(read(path, &catalogs)?);
+            examples.extend(match read_store(path, preferences)? {
+                Some(stored) => stored,
+                None => read(path, &catalogs)?,
+            });
         }
         Ok(examples)
     }
@@ -60,7 +67,7 @@ impl DataArgs {
         paths: &[PathBuf],
         purpose: Purpose,
     ) -> anyhow::Result<Preparation> {
-        Ok(self.preparer(base, purpose).prepare(&self.read(paths)?)?)
+        Ok(self.preparer(base, purpose).prepare(&self.read(paths, false)?)?)
     }
 }
 
@@ -109,7 +116,7 @@ impl LearnedArgs {
             (0.0..1.0).contains(&self.eval_share),
             "--eval-share is a share below 1, such as 0.1"
         );
-        let read = self.data.read(&self.data.data)?;
+        let read = self.data.read(&self.data.data, self.preference)?;
         let mut learned = Learned {
             examples: self.data.preparer(base, Purpose::Learning).prepare(&read)?,
             held_out: None,
@@ -122,7 +129,7 @@ impl LearnedArgs {
             let held = self.data.preparer(base, Purpose::Measuring).prepare(&held)?;
             learned.held_out = Some(held).filter(|held| !held.examples.is_empty());
         } else if !self.eval_data.is_empty() {
-            let read = self.data.read(&self.eval_data)?;
+            let read = self.data.read(&self.eval_data, self.preference)?;
             learned.held_out = Some(self.data.preparer(base, Purpose::Measuring).prepare(&read)?);
             learned.read.extend(read);
         }
