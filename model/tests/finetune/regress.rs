@@ -41,7 +41,10 @@ fn a_number_is_learned_kept_and_read_again() {
         "{said}"
     );
     assert!(explained("adapter") > 0.8, "{said}");
-    assert!(said.contains("of the linear model by"), "{said}");
+    assert!(
+        said.contains("absolute error of the linear model less the adapter's: "),
+        "{said}"
+    );
 
     let config: Value =
         serde_json::from_slice(&std::fs::read(place.path("price/adapter_config.json")).unwrap()).unwrap();

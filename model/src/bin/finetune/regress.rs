@@ -343,32 +343,25 @@ impl<'a> Regress<'a> {
             simpler = ("the linear model", predicted);
         }
         models.push(("adapter".to_owned(), Errors::new(predicted, targets)));
-        let results = models.iter().map(|(name, errors)| {
-            let Errors {
-                absolute,
-                square,
-                explained,
-            } = errors;
-            let name = format!("{name}: MAE, RMSE, R²");
-            (name, format!("{absolute:.4}, {square:.4}, {explained:.3}"))
-        });
+        let mut results = Vec::new();
         let mut table = format!(
-            "{} held-out rows         MAE         RMSE       R²",
+            "{:>12} {:>12} {:>8}  on {} held-out rows",
+            "MAE",
+            "RMSE",
+            "R²",
             targets.len()
         );
-        for (name, errors) in &models {
-            let Errors {
-                absolute,
-                square,
-                explained,
-            } = errors;
-            table += &format!("\n{absolute:>26.4} {square:>12.4} {explained:>8.3}  {name}");
+        for (name, errors) in models {
+            let (absolute, square) = (errors.absolute, errors.square);
+            let explained = errors.explained;
+            table += &format!("\n{absolute:>12.4} {square:>12.4} {explained:>8.3}  {name}");
+            results.push((
+                format!("{name}: MAE, RMSE, R²"),
+                format!("{absolute:.4}, {square:.4}, {explained:.3}"),
+            ));
         }
         table += &format!("\n{}", gain(predicted, &simpler.1, targets, simpler.0));
-        Report {
-            results: results.collect(),
-            table,
-        }
+        Report { results, table }
     }
 }
 
@@ -377,7 +370,7 @@ struct Report {
     table: String,
 }
 
-/// By how much absolute errors are smaller than another model's, with an interval of the mean difference.
+/// By how much absolute errors are smaller than another model's, with an interval of the mean.
 fn gain(predicted: &[f64], others: &[f64], targets: &[f64], name: &str) -> String {
     let differences: Vec<f64> = predicted
         .iter()
@@ -392,9 +385,7 @@ fn gain(predicted: &[f64], others: &[f64], targets: &[f64], name: &str) -> Strin
         Ordering::Less => "the adapter is worse",
         Ordering::Equal => "no difference is shown",
     };
-    format!(
-        "its absolute errors are smaller than those of {name} by {mean:.4} ± {spread:.4} (95 %): {verdict}"
-    )
+    format!("absolute error of {name} less the adapter's: {mean:+.4} ± {spread:.4} (95 %): {verdict}")
 }
 
 /// A JSON object a row, and the errors where the target is given.

@@ -240,6 +240,10 @@ impl<'a> Run<'a> {
             None => None,
         };
         let asked = self.asked()?;
+        if let Some(first) = asked.get(..1) {
+            // The decoder must fit beside the training: better to know now than after an epoch.
+            judge(&self.base, None, &run.device[0], first, 1)?;
+        }
         let mut trainer = Trainer::new(models, objective.as_ref(), self.options.clone())?;
         let progress = run.train(&mut trainer, &self.settings(), |trainer| {
             let held_out = held_out.as_deref();
