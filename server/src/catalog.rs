@@ -22,11 +22,10 @@ mod write;
 
 pub use age::ago;
 pub use bigquery::{BigQueryCatalog, Fetched, SyncProgress};
-pub use cache::{CacheError, CachedTable, CatalogCache, DatasetSummary};
+pub use cache::{CacheError, CachedResource, CatalogCache, DatasetSummary};
 pub use directory::CatalogDirectory;
 pub use file::{CatalogText, FileCatalog, read_catalog_text};
 pub use live::{Contact, Known, LiveCatalog, LiveKey, LiveOptions, LiveState, ReadRoutine, ReadTable};
-pub use routines::CachedRoutine;
 pub use shards::Member;
 pub use write::write_snapshot;
 

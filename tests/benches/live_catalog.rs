@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
 use bigquill::bigquery::BigQuery;
-use bigquill::catalog::{BigQueryCatalog, CachedTable, CatalogCache, DatasetReference, Member};
+use bigquill::catalog::{BigQueryCatalog, CachedResource, CatalogCache, DatasetReference, Member};
 use bigquill::settings::Settings;
 use bigquill_tests::client::Client;
 use bigquill_tests::fault_server::{FaultServer, Reply};
@@ -65,8 +65,8 @@ fn fill(folder: &Path) {
         };
         let members: Vec<Member> = names.iter().map(member).collect();
         cache.put_names(&reference, &members).expect("written");
-        let table = |name: &String| CachedTable::of(&resource(&dataset, name), SystemTime::now());
-        let tables: Vec<CachedTable> = names.iter().filter_map(table).collect();
+        let table = |name: &String| CachedResource::table(&resource(&dataset, name), SystemTime::now());
+        let tables: Vec<CachedResource> = names.iter().filter_map(table).collect();
         cache.put_tables(&tables).expect("written");
     }
     let bytes = std::fs::metadata(cache.path()).expect("a file").len();

@@ -15,21 +15,13 @@ const BEFORE_TABLE: [&str; 7] = ["FROM", "JOIN", "INTO", "UPDATE", "TABLE", "MER
 /// default one; without that nothing can be asked.
 #[must_use]
 pub fn unread_tables(text: &str, snapshot: &CatalogSnapshot) -> Vec<TableReference> {
-    let code: Vec<Token> = tokens(text).into_iter().filter(|t| !t.is_comment()).collect();
     let mut found = BTreeSet::new();
-    let mut at = 0;
-    while at < code.len() {
-        if !code[at].is_name() || (at > 0 && code[at - 1].is_symbol(text, ".")) {
-            at += 1;
-            continue;
-        }
-        let after_word = at
-            .checked_sub(1)
-            .is_some_and(|before| BEFORE_TABLE.iter().any(|word| code[before].is_word(text, word)));
-        let (path, next) = path(text, &code, at);
-        found.extend(unread(&path, after_word, snapshot));
-        at = next;
-    }
+    for_each_path(text, |path| {
+        let after_word = path
+            .before
+            .is_some_and(|before| BEFORE_TABLE.iter().any(|word| before.is_word(text, word)));
+        found.extend(unread(&path.parts, after_word, snapshot));
+    });
     found.into_iter().collect()
 }
 
@@ -40,24 +32,15 @@ pub fn unread_routines(text: &str, snapshot: &CatalogSnapshot) -> Vec<(String, S
     if snapshot.listing().is_empty() {
         return Vec::new();
     }
-    let code: Vec<Token> = tokens(text).into_iter().filter(|t| !t.is_comment()).collect();
     let mut found = BTreeSet::new();
-    let mut at = 0;
-    while at < code.len() {
-        if !code[at].is_name() || (at > 0 && code[at - 1].is_symbol(text, ".")) {
-            at += 1;
-            continue;
-        }
-        let (path, next) = path(text, &code, at);
-        at = next;
-        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+    for_each_path(text, |path| {
+        let parts: Vec<&str> = path.parts.iter().map(String::as_str).collect();
         let [before @ .., dataset, _] = parts.as_slice() else {
-            continue;
+            return;
         };
-        if !code.get(next).is_some_and(|token| token.is_symbol(text, "("))
-            || snapshot.knows_routines_of(&parts)
-        {
-            continue;
+        let is_call = path.after.is_some_and(|token| token.is_symbol(text, "("));
+        if !is_call || snapshot.knows_routines_of(&parts) {
+            return;
         }
         let project = if before.is_empty() {
             snapshot.default_project.clone()
@@ -69,8 +52,35 @@ pub fn unread_routines(text: &str, snapshot: &CatalogSnapshot) -> Vec<(String, S
             listing.is_some_and(|listing| listing.datasets.contains_key(*dataset))
         });
         found.extend(listed.map(|project| (project, (*dataset).to_owned())));
-    }
+    });
     found.into_iter().collect()
+}
+
+/// A dotted path, cut at every dot, between its neighbours.
+struct Path<'c> {
+    before: Option<&'c Token>,
+    parts: Vec<String>,
+    after: Option<&'c Token>,
+}
+
+/// Calls for every path of a text from its first name on, in order.
+fn for_each_path(text: &str, mut call: impl FnMut(Path<'_>)) {
+    let code: Vec<Token> = tokens(text).into_iter().filter(|t| !t.is_comment()).collect();
+    let mut at = 0;
+    while at < code.len() {
+        let before = at.checked_sub(1).map(|before| &code[before]);
+        if !code[at].is_name() || before.is_some_and(|before| before.is_symbol(text, ".")) {
+            at += 1;
+            continue;
+        }
+        let (parts, next) = path(text, &code, at);
+        at = next;
+        call(Path {
+            before,
+            parts,
+            after: code.get(next),
+        });
+    }
 }
 
 /// The dotted path that begins here, cut at every dot, and the token after it. Dashes hold a project's name together.

@@ -64,16 +64,16 @@ pub struct CatalogCache {
     connection: Mutex<Connection>,
 }
 
-/// A table as it was read.
+/// A table or routine as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CachedTable {
+pub struct CachedResource {
     /// Its name in the catalog.
     pub reference: TableReference,
     /// BigQuery's `lastModifiedTime`; empty where it gave none.
     pub modified: String,
     /// When it was read.
     pub read_at: SystemTime,
-    /// The `tables.get` resource.
+    /// The `tables.get` resource, or that of `routines.get` without the routine's code.
     pub resource: String,
 }
 
@@ -94,18 +94,41 @@ pub struct DatasetSummary {
     pub newest: Option<SystemTime>,
 }
 
-impl CachedTable {
+impl CachedResource {
     /// A `tables.get` resource that was read then; none where it names no table.
     #[must_use]
-    pub fn of(resource: &Value, read_at: SystemTime) -> Option<Self> {
-        let text = |pointer: &str| Some(resource.pointer(pointer)?.as_str()?.to_owned());
+    pub fn table(resource: &Value, read_at: SystemTime) -> Option<Self> {
+        Self::of(resource, ["tableReference", "tableId"], read_at)
+    }
+
+    /// A `routines.get` resource that was read then; none where it names no routine.
+    #[must_use]
+    pub fn routine(resource: &Value, read_at: SystemTime) -> Option<Self> {
+        let mut kept = resource.clone();
+        if let Some(object) = kept.as_object_mut() {
+            // A signature is enough to know it, and code is nobody's business here.
+            for of_code in [
+                "definitionBody",
+                "importedLibraries",
+                "sparkOptions",
+                "pythonOptions",
+            ] {
+                object.shift_remove(of_code);
+            }
+        }
+        Self::of(&kept, ["routineReference", "routineId"], read_at)
+    }
+
+    fn of(resource: &Value, [reference, id]: [&str; 2], read_at: SystemTime) -> Option<Self> {
+        let text = |value: Option<&Value>| Some(value?.as_str()?.to_owned());
+        let name = |part: &str| text(resource.get(reference)?.get(part));
         Some(Self {
             reference: TableReference {
-                project: text("/tableReference/projectId")?,
-                dataset: text("/tableReference/datasetId")?,
-                table: text("/tableReference/tableId")?,
+                project: name("projectId")?,
+                dataset: name("datasetId")?,
+                table: name(id)?,
             },
-            modified: text("/lastModifiedTime").unwrap_or_default(),
+            modified: text(resource.get("lastModifiedTime")).unwrap_or_default(),
             read_at,
             resource: resource.to_string(),
         })
@@ -214,7 +237,7 @@ impl CatalogCache {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn tables(&self, references: &[TableReference]) -> Result<Vec<CachedTable>, CacheError> {
+    pub fn tables(&self, references: &[TableReference]) -> Result<Vec<CachedResource>, CacheError> {
         self.with(|connection| {
             let mut row = connection.prepare_cached(
                 "SELECT project, dataset, name, modified, read_at, resource FROM resources
@@ -233,7 +256,7 @@ impl CatalogCache {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn all_tables(&self) -> Result<Vec<CachedTable>, CacheError> {
+    pub fn all_tables(&self) -> Result<Vec<CachedResource>, CacheError> {
         self.with(|connection| {
             let mut rows = connection.prepare(
                 "SELECT project, dataset, name, modified, read_at, resource FROM resources
@@ -322,7 +345,7 @@ impl CatalogCache {
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn put_tables(&self, tables: &[CachedTable]) -> Result<(), CacheError> {
+    pub fn put_tables(&self, tables: &[CachedResource]) -> Result<(), CacheError> {
         self.change(|change| {
             let mut put =
                 change.prepare("INSERT OR REPLACE INTO resources VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
@@ -438,8 +461,8 @@ impl CatalogCache {
     }
 }
 
-fn cached(row: &rusqlite::Row<'_>) -> rusqlite::Result<CachedTable> {
-    Ok(CachedTable {
+fn cached(row: &rusqlite::Row<'_>) -> rusqlite::Result<CachedResource> {
+    Ok(CachedResource {
         reference: TableReference {
             project: row.get(0)?,
             dataset: row.get(1)?,

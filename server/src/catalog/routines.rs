@@ -1,9 +1,8 @@
 //! The functions and procedures of a dataset: listed, and read where they changed.
 
 use std::collections::HashMap;
-use std::time::SystemTime;
 
-use bigquill_analysis::schema::{TableReference, read_resources};
+use bigquill_analysis::schema::read_resources;
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
@@ -25,49 +24,6 @@ pub(super) struct Routines {
     pub(super) problems: Vec<String>,
     /// Whether these are all.
     pub(super) complete: bool,
-}
-
-/// A routine as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CachedRoutine {
-    /// Its name.
-    pub reference: TableReference,
-    /// BigQuery's `lastModifiedTime`; empty where it gave none.
-    pub modified: String,
-    /// When it was read.
-    pub read_at: SystemTime,
-    /// The `routines.get` resource, without the routine's code.
-    pub resource: String,
-}
-
-impl CachedRoutine {
-    /// A `routines.get` resource that was read then; none where it names no routine.
-    #[must_use]
-    pub fn of(resource: &Value, read_at: SystemTime) -> Option<Self> {
-        let text = |pointer: &str| Some(resource.pointer(pointer)?.as_str()?.to_owned());
-        let mut kept = resource.clone();
-        if let Some(object) = kept.as_object_mut() {
-            // A signature is enough to know it, and code is nobody's business here.
-            for of_code in [
-                "definitionBody",
-                "importedLibraries",
-                "sparkOptions",
-                "pythonOptions",
-            ] {
-                object.shift_remove(of_code);
-            }
-        }
-        Some(Self {
-            reference: TableReference {
-                project: text("/routineReference/projectId")?,
-                dataset: text("/routineReference/datasetId")?,
-                table: text("/routineReference/routineId")?,
-            },
-            modified: text("/lastModifiedTime").unwrap_or_default(),
-            read_at,
-            resource: kept.to_string(),
-        })
-    }
 }
 
 /// Lists the routines of a dataset and reads those that are not `known` by this time of change. None where BigQuery

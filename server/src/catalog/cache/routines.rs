@@ -1,34 +1,22 @@
 //! Functions and procedures in the cache.
 
-use bigquill_analysis::schema::TableReference;
 use rusqlite::params;
 
-use super::{CacheError, CatalogCache, seconds, time};
-use crate::catalog::{CachedRoutine, DatasetReference};
+use super::{CacheError, CachedResource, CatalogCache, cached, seconds};
+use crate::catalog::DatasetReference;
 
 impl CatalogCache {
     /// All routines, by name.
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn routines(&self) -> Result<Vec<CachedRoutine>, CacheError> {
+    pub fn routines(&self) -> Result<Vec<CachedResource>, CacheError> {
         self.with(|connection| {
             let mut rows = connection.prepare(
                 "SELECT project, dataset, name, modified, read_at, resource FROM routines
                  ORDER BY project, dataset, name",
             )?;
-            let found = rows.query_map([], |row| {
-                Ok(CachedRoutine {
-                    reference: TableReference {
-                        project: row.get(0)?,
-                        dataset: row.get(1)?,
-                        table: row.get(2)?,
-                    },
-                    modified: row.get(3)?,
-                    read_at: time(row.get(4)?),
-                    resource: row.get(5)?,
-                })
-            })?;
+            let found = rows.query_map([], cached)?;
             Ok(found.collect::<Result<Vec<_>, _>>()?)
         })
     }
@@ -41,7 +29,7 @@ impl CatalogCache {
         &self,
         of: &DatasetReference,
         names: &[String],
-        changed: &[CachedRoutine],
+        changed: &[CachedResource],
     ) -> Result<(), CacheError> {
         self.change(|change| {
             let mut known =

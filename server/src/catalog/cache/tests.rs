@@ -1,5 +1,4 @@
 use super::*;
-use crate::catalog::CachedRoutine;
 
 fn reference(dataset: &str, table: &str) -> TableReference {
     TableReference {
@@ -9,8 +8,8 @@ fn reference(dataset: &str, table: &str) -> TableReference {
     }
 }
 
-fn table(dataset: &str, name: &str) -> CachedTable {
-    CachedTable {
+fn table(dataset: &str, name: &str) -> CachedResource {
+    CachedResource {
         reference: reference(dataset, name),
         modified: "1".to_owned(),
         read_at: time(1_700_000_000),
@@ -144,10 +143,10 @@ fn routines_are_kept_without_their_code() {
             "routineReference": {"projectId": "p", "datasetId": "shop", "routineId": name},
             "lastModifiedTime": "1700000000000", "definitionBody": "hush",
         });
-        CachedRoutine::of(&resource, time(1_700_000_000)).expect("a routine")
+        CachedResource::routine(&resource, time(1_700_000_000)).expect("a routine")
     };
     let names = ["f", "g"].map(str::to_owned);
-    let put = |names: &[String], changed: &[CachedRoutine]| {
+    let put = |names: &[String], changed: &[CachedResource]| {
         cache
             .put_routines(&dataset("shop"), names, changed)
             .expect("written");

@@ -8,8 +8,7 @@ use bigquill_analysis::schema::{
     CatalogSnapshot, Listing, ProjectListing, Routine, TableReference, TableSchema, read_resources,
 };
 
-use crate::catalog::cache::CachedTable;
-use crate::catalog::{CachedRoutine, DatasetReference};
+use crate::catalog::{CachedResource, DatasetReference};
 
 /// Names that are listed and schemas that are read. A change makes a new one; what did not change is shared.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +32,7 @@ pub struct ReadRoutine {
 
 impl ReadRoutine {
     /// None where the resource is no routine.
-    pub(super) fn of(cached: &CachedRoutine) -> Option<Self> {
+    pub(super) fn of(cached: &CachedResource) -> Option<Self> {
         let routine = read_resources(&cached.resource).1.into_iter().next()?;
         Some(Self {
             routine: Arc::new(routine),
@@ -59,7 +58,7 @@ pub struct ReadTable {
 impl Known {
     /// Adds a schema of the cache or of BigQuery; false where it is the same as before but for its age, or cannot be
     /// read at all.
-    pub(super) fn put(&mut self, table: &CachedTable) -> bool {
+    pub(super) fn put(&mut self, table: &CachedResource) -> bool {
         if let Some(before) = self.read.get_mut(&table.reference) {
             before.read_at = table.read_at;
             // The emulator counts seconds, and a second has room for two changes.
@@ -205,12 +204,12 @@ mod tests {
 
     use super::*;
 
-    fn cached(table: &str, column: &str, modified: &str) -> CachedTable {
+    fn cached(table: &str, column: &str, modified: &str) -> CachedResource {
         let resource = json!({
             "tableReference": {"projectId": "p", "datasetId": "shop", "tableId": table},
             "schema": {"fields": [{"name": column, "type": "STRING"}]},
         });
-        CachedTable {
+        CachedResource {
             reference: TableReference {
                 project: "p".into(),
                 dataset: "shop".into(),
@@ -262,7 +261,7 @@ mod tests {
         let routine = |dataset: &str, name: &str| {
             let resource =
                 json!({"routineReference": {"projectId": "p", "datasetId": dataset, "routineId": name}});
-            CachedRoutine::of(&resource, SystemTime::now()).expect("a routine")
+            CachedResource::routine(&resource, SystemTime::now()).expect("a routine")
         };
         let mut known = Known::default();
         let live = ReadRoutine::of(&routine("shop", "live")).expect("a routine");

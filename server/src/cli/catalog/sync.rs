@@ -10,8 +10,7 @@ use serde_json::Value;
 use super::kept;
 use crate::bigquery::BigQuery;
 use crate::catalog::{
-    BigQueryCatalog, CachedRoutine, CachedTable, CatalogCache, DatasetReference, Fetched, SyncProgress,
-    write_snapshot,
+    BigQueryCatalog, CachedResource, CatalogCache, DatasetReference, Fetched, SyncProgress, write_snapshot,
 };
 use crate::cli::output::{Output, message};
 use crate::cli::{Common, Outcome, progress, runtime};
@@ -102,18 +101,18 @@ fn keep(cache: &CatalogCache, project: &str, fetched: &Fetched, all: bool) -> an
     let tables = fetched
         .resources
         .iter()
-        .filter_map(|resource| CachedTable::of(resource, read_at));
+        .filter_map(|resource| CachedResource::table(resource, read_at));
     cache.put_tables(&tables.collect::<Vec<_>>())?;
     let routines = fetched
         .routines
         .iter()
-        .filter_map(|resource| CachedRoutine::of(resource, read_at));
-    let routines: Vec<CachedRoutine> = routines.collect();
+        .filter_map(|resource| CachedResource::routine(resource, read_at));
+    let routines: Vec<CachedResource> = routines.collect();
     for dataset in &fetched.with_routines {
         let of_dataset = routines.iter().filter(|routine| {
             routine.reference.project == dataset.project && routine.reference.dataset == dataset.dataset
         });
-        let of_dataset: Vec<CachedRoutine> = of_dataset.cloned().collect();
+        let of_dataset: Vec<CachedResource> = of_dataset.cloned().collect();
         let names: Vec<String> = of_dataset.iter().map(|r| r.reference.table.clone()).collect();
         cache.put_routines(dataset, &names, &of_dataset)?;
     }

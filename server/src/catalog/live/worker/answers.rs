@@ -13,7 +13,7 @@ use super::Worker;
 use crate::bigquery::{BigQueryError, Listing};
 use crate::catalog::routines::Routines;
 use crate::catalog::shards::{Member, families};
-use crate::catalog::{CachedRoutine, CachedTable, DatasetReference};
+use crate::catalog::{CachedResource, DatasetReference};
 
 /// Of a dataset that somebody uses all schemas are read where it has up to so many tables.
 const OF_USED_DATASET: usize = 500;
@@ -174,7 +174,7 @@ impl Worker {
 
     async fn take_table(&mut self, reference: TableReference, resource: &Value) {
         // Under the name that was asked for, whatever the answer calls itself.
-        let Some(table) = CachedTable::of(resource, SystemTime::now()).map(|table| CachedTable {
+        let Some(table) = CachedResource::table(resource, SystemTime::now()).map(|table| CachedResource {
             reference: reference.clone(),
             ..table
         }) else {
@@ -198,7 +198,7 @@ impl Worker {
             let read = match resource {
                 None => before.get(&name).cloned(),
                 Some(resource) => {
-                    let cached = CachedRoutine::of(&resource, SystemTime::now());
+                    let cached = CachedResource::routine(&resource, SystemTime::now());
                     let read = cached.as_ref().and_then(ReadRoutine::of);
                     changed.extend(cached);
                     read
