@@ -10,13 +10,17 @@ pub(crate) mod rope;
 pub(crate) mod tensor;
 pub(crate) mod weights;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use candle_core::Device;
 
+use crate::cpu::linear::HostLora;
 use crate::gguf::{Gguf, GgufError, Quantization};
 use crate::kv_cache::KvCache;
-use crate::lora::{LoraAdapter, LoraError};
+use crate::linear::LoraLayer;
+use crate::lora::{LoraAdapter, LoraError, Projection};
 
 pub use config::{Architecture, Config};
 
@@ -67,6 +71,9 @@ pub enum DecoderError {
     /// The cache was made by a decoder of another kind.
     #[error("the cache belongs to another decoder")]
     ForeignCache,
+    /// The adapter was prepared by a decoder of another kind.
+    #[error("the adapter was prepared for another decoder")]
+    ForeignAdapter,
     /// There is no memory for the weights.
     #[error("there is no memory for the model: {0}; choose a smaller one, or free some")]
     Memory(#[from] std::io::Error),
@@ -119,6 +126,21 @@ pub struct Decoder {
     backend: Backend,
 }
 
+/// LoRA pairs by layer and projection.
+pub(crate) type Pairs<P> = HashMap<(usize, Projection), P>;
+
+/// An adapter as a decoder applies it. Any number of them share one base.
+#[derive(Debug, Clone)]
+pub struct PreparedAdapter {
+    pairs: PreparedPairs,
+}
+
+#[derive(Debug, Clone)]
+enum PreparedPairs {
+    Cpu(Pairs<Arc<HostLora>>),
+    Tensor(Pairs<LoraLayer>),
+}
+
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -140,25 +162,55 @@ impl Decoder {
         placement: &Placement,
     ) -> Result<Self, DecoderError> {
         let config = Config::read(gguf)?;
-        if let Some(adapter) = adapter {
-            adapter.check(&config)?;
-        }
+        // Before the weights, for it is quickly told.
+        adapter.map(|adapter| adapter.check(&config)).transpose()?;
         let backend = match placement {
-            Placement::Cpu { threads } => {
-                Backend::Cpu(cpu::CpuDecoder::load(gguf, &config, adapter, *threads)?)
-            }
+            Placement::Cpu { threads } => Backend::Cpu(cpu::CpuDecoder::load(gguf, &config, *threads)?),
             Placement::Tensors(device) => {
-                Backend::Tensor(tensor::TensorDecoder::load(gguf, &config, adapter, device)?)
+                Backend::Tensor(tensor::TensorDecoder::load(gguf, &config, device)?)
             }
         };
         gguf.release();
         let parameters = gguf.tensors().map(|(_, info)| info.elements()).sum();
-        Ok(Self {
+        let mut decoder = Self {
             config,
             quantization: weights::main_quantization(gguf),
             parameters,
             backend,
-        })
+        };
+        if let Some(adapter) = adapter {
+            decoder.apply(Some(&decoder.prepare(adapter)?))?;
+        }
+        Ok(decoder)
+    }
+
+    /// Makes an adapter ready to be applied by this decoder.
+    ///
+    /// # Errors
+    /// Where it does not fit the model, or the device has no memory left.
+    pub fn prepare(&self, adapter: &LoraAdapter) -> Result<PreparedAdapter, DecoderError> {
+        adapter.check(&self.config)?;
+        let pairs = match &self.backend {
+            Backend::Cpu(decoder) => PreparedPairs::Cpu(decoder.prepare(adapter)),
+            Backend::Tensor(decoder) => PreparedPairs::Tensor(decoder.prepare(adapter)?),
+        };
+        Ok(PreparedAdapter { pairs })
+    }
+
+    /// Applies this adapter from now on, or none. Nothing is computed or copied. A cache that another one filled is of
+    /// no use then.
+    ///
+    /// # Errors
+    /// Where a decoder of another kind prepared it.
+    pub fn apply(&mut self, adapter: Option<&PreparedAdapter>) -> Result<(), DecoderError> {
+        match (&mut self.backend, adapter.map(|adapter| &adapter.pairs)) {
+            (Backend::Cpu(decoder), None) => decoder.apply(&Pairs::default()),
+            (Backend::Tensor(decoder), None) => decoder.apply(&Pairs::default()),
+            (Backend::Cpu(decoder), Some(PreparedPairs::Cpu(pairs))) => decoder.apply(pairs),
+            (Backend::Tensor(decoder), Some(PreparedPairs::Tensor(pairs))) => decoder.apply(pairs),
+            _ => return Err(DecoderError::ForeignAdapter),
+        }
+        Ok(())
     }
 
     /// The model's sizes.

@@ -4,12 +4,13 @@
 //! queue until the model is loaded, or get the reason why it is not. Dropping a [`Generation`] closes its channel, which
 //! the thread sees between chunks of the prompt and between tokens: there is no other way to cancel.
 
+mod adapters;
 mod answer;
 mod load;
 mod vocabulary;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ use load::Model;
 pub struct EngineOptions {
     /// The GGUF file.
     pub model: PathBuf,
-    /// Which adapter is applied.
+    /// Which adapter is applied, unless a request comes by [`Engine::with_adapter`]. Where it cannot be used, the engine
+    /// cannot.
     pub adapter: AdapterChoice,
     /// Where it computes.
     pub device: DeviceChoice,
@@ -35,7 +37,7 @@ pub struct EngineOptions {
     pub prefix_cache_bytes: usize,
 }
 
-/// Which adapter is applied to the model.
+/// Which adapter is applied to the model. One in a folder is read again when the folder changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum AdapterChoice {
     /// The embedded one that was made for the model, where there is one.
@@ -96,12 +98,22 @@ pub enum EngineState {
 pub struct Engine {
     queue: mpsc::Sender<Job>,
     shared: Arc<Shared>,
+    adapter: AdapterChoice,
 }
 
-/// A request and where its events go.
-struct Job {
-    request: GenerateRequest,
-    events: EventSender,
+/// An engine that answers with another adapter than its own. Any number of these share the base.
+#[derive(Debug, Clone)]
+pub struct AdaptedEngine {
+    engine: Arc<Engine>,
+    adapter: AdapterChoice,
+}
+
+/// What the thread is to do.
+enum Job {
+    /// Answer a request with an adapter.
+    Answer(GenerateRequest, AdapterChoice, EventSender),
+    /// Read an adapter, for the first request not to wait for it.
+    Read(AdapterChoice),
 }
 
 /// What the thread tells the others.
@@ -145,6 +157,7 @@ impl Engine {
             changed: Condvar::new(),
         });
         let (queue, jobs) = mpsc::channel();
+        let adapter = options.adapter.clone();
         let thread_shared = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("bigquill-engine".to_owned());
         if let Err(error) = thread.spawn(move || run(&options, &jobs, &thread_shared)) {
@@ -152,7 +165,34 @@ impl Engine {
                 "the engine's thread did not start: {error}"
             )));
         }
-        Self { queue, shared }
+        Self {
+            queue,
+            shared,
+            adapter,
+        }
+    }
+
+    /// This engine with another adapter. A folder need not hold one yet: until it does, the base answers, and every
+    /// generation tells so; so does one whose adapter is refused.
+    #[must_use]
+    pub fn with_adapter(self: &Arc<Self>, adapter: AdapterChoice) -> AdaptedEngine {
+        // A thread that has ended is told to whoever asks it something.
+        let _ = self.queue.send(Job::Read(adapter.clone()));
+        AdaptedEngine {
+            engine: Arc::clone(self),
+            adapter,
+        }
+    }
+
+    fn queue(&self, request: GenerateRequest, adapter: AdapterChoice) -> Result<Generation, GenerateError> {
+        if let EngineState::Failed(why) = self.state() {
+            return Err(GenerateError::Unavailable(why));
+        }
+        let (events, generation) = Generation::channel();
+        let queued = self.queue.send(Job::Answer(request, adapter, events));
+        queued
+            .map_err(|_| GenerateError::Unavailable("the engine has ended; restart bigquill".to_owned()))?;
+        Ok(generation)
     }
 
     /// How far it is.
@@ -179,14 +219,7 @@ impl Engine {
 
 impl Generator for Engine {
     fn generate(&self, request: GenerateRequest) -> Result<Generation, GenerateError> {
-        if let EngineState::Failed(why) = self.state() {
-            return Err(GenerateError::Unavailable(why));
-        }
-        let (events, generation) = Generation::channel();
-        let queued = self.queue.send(Job { request, events });
-        queued
-            .map_err(|_| GenerateError::Unavailable("the engine has ended; restart bigquill".to_owned()))?;
-        Ok(generation)
+        self.queue(request, self.adapter.clone())
     }
 
     /// Waits for the tokenizer, which is there a fraction of a second after the start.
@@ -196,6 +229,27 @@ impl Generator for Engine {
         let tokenizer = self.shared.wait_while(waiting).tokenizer.clone();
         // Without a model nothing is generated, and any number will do.
         tokenizer.map_or(text.len() / 3 + 1, |tokenizer| tokenizer.count(text))
+    }
+}
+
+impl Generator for AdaptedEngine {
+    fn generate(&self, request: GenerateRequest) -> Result<Generation, GenerateError> {
+        self.engine.queue(request, self.adapter.clone())
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.engine.count_tokens(text)
+    }
+}
+
+impl AdapterChoice {
+    /// The folder, where it is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Path(folder) => Some(folder),
+            Self::Default | Self::None => None,
+        }
     }
 }
 
@@ -243,7 +297,9 @@ fn run(options: &EngineOptions, jobs: &mpsc::Receiver<Job>, shared: &Shared) {
             tracing::info!(why, "model not loaded");
             shared.set_state(EngineState::Failed(why.clone()));
             for job in jobs {
-                job.events.send(Err(GenerateError::Unavailable(why.clone())));
+                if let Job::Answer(_, _, events) = job {
+                    events.send(Err(GenerateError::Unavailable(why.clone())));
+                }
             }
         }
     }
@@ -251,10 +307,20 @@ fn run(options: &EngineOptions, jobs: &mpsc::Receiver<Job>, shared: &Shared) {
 
 fn serve(mut model: Model, jobs: &mpsc::Receiver<Job>) {
     for job in jobs {
-        if job.events.is_cancelled() {
+        let (request, adapter, events) = match job {
+            Job::Answer(request, adapter, events) => (request, adapter, events),
+            Job::Read(adapter) => {
+                let read = catch_unwind(AssertUnwindSafe(|| model.read_adapter(&adapter)));
+                if let Err(panic) = read {
+                    tracing::error!(error = panic_text(&*panic), "reading an adapter failed");
+                }
+                continue;
+            }
+        };
+        if events.is_cancelled() {
             continue;
         }
-        let answered = catch_unwind(AssertUnwindSafe(|| model.answer(&job.request, &job.events)));
+        let answered = catch_unwind(AssertUnwindSafe(|| model.answer(&request, &adapter, &events)));
         let answered = answered.unwrap_or_else(|panic| {
             // The weights are never changed; what the panic may have left half done is the kept prefixes.
             model.forget();
@@ -262,7 +328,7 @@ fn serve(mut model: Model, jobs: &mpsc::Receiver<Job>) {
         });
         if let Err(error) = answered {
             tracing::error!(%error, "generation failed");
-            job.events.send(Err(error));
+            events.send(Err(error));
         }
     }
 }

@@ -69,9 +69,26 @@ pub enum FinishReason {
     Length,
 }
 
-/// What happens during a generation, in this order: one `Started`, any number of `Text`, one `Finished`.
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// What the model calls itself.
+    pub model: String,
+    /// The adapter's name and the beginning of its weights' hash, `team@1a2b3c4d`, where one is applied.
+    pub adapter: Option<String>,
+}
+
+/// What happens during a generation, in this order: one `Author` where the generator tells it, one `Started`, any number of
+/// `Text`, one `Finished`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GenerationEvent {
+    /// Who answers.
+    Author {
+        /// The model and its adapter.
+        author: Author,
+        /// Why it is not the adapter that was asked for, for people.
+        remark: Option<String>,
+    },
     /// The prompt is tokenized and its work begins.
     Started {
         /// Tokens of the whole prompt.

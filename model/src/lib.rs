@@ -5,6 +5,7 @@
 mod cpu;
 
 pub mod chat;
+pub mod corpus;
 pub mod decoder;
 pub mod engine;
 pub mod generate;

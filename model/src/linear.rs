@@ -32,15 +32,18 @@ impl Linear {
     ///
     /// # Errors
     /// Where the device has no memory left.
-    pub fn load(
-        weight: TensorView<'_>,
-        bias: Option<Tensor>,
-        lora: Option<&LoraWeights>,
-        device: &Device,
-    ) -> Result<Self> {
+    pub fn load(weight: TensorView<'_>, bias: Option<Tensor>, device: &Device) -> Result<Self> {
         let weight = QMatMul::from_qtensor(quantized(weight, device)?)?;
-        let lora = lora.map(|weights| LoraLayer::load(weights, device)).transpose()?;
-        Ok(Self { weight, bias, lora })
+        Ok(Self {
+            weight,
+            bias,
+            lora: None,
+        })
+    }
+
+    /// Puts this LoRA pair, or none, in the place of the one before.
+    pub fn set_lora(&mut self, lora: Option<LoraLayer>) {
+        self.lora = lora;
     }
 
     /// `(tokens, in)` to `(tokens, out)`.
@@ -60,7 +63,11 @@ impl Linear {
 }
 
 impl LoraLayer {
-    fn load(weights: &LoraWeights, device: &Device) -> Result<Self> {
+    /// Puts a pair on a device.
+    ///
+    /// # Errors
+    /// Where the device has no memory left.
+    pub fn load(weights: &LoraWeights, device: &Device) -> Result<Self> {
         let (rank, scale) = (weights.rank, f64::from(weights.scale));
         let a = Tensor::from_slice(&weights.a, (rank, weights.a.len() / rank), device)?;
         let b = Tensor::from_slice(&weights.b, (weights.b.len() / rank, rank), device)?;

@@ -7,6 +7,7 @@
 mod config;
 mod embedded;
 mod merge;
+mod stamp;
 mod write;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,12 @@ use crate::decoder::{Architecture, Config};
 pub use config::LoraConfig;
 pub use embedded::{EmbeddedAdapter, embedded_adapters};
 pub use merge::{MergeError, merge};
+pub use stamp::AdapterStamp;
 pub use write::write_atomically;
+
+/// The files of a PEFT folder.
+const CONFIG: &str = "adapter_config.json";
+const WEIGHTS: &str = "adapter_model.safetensors";
 
 /// Largest file that is read: a rank of 256 over all of a 7B model in 32 bits is about 2.7 GB.
 const MAX_BYTES: u64 = 4 << 30;
@@ -159,8 +165,8 @@ impl LoraAdapter {
     /// # Errors
     /// Where a file is missing, damaged, or uses another form than plain LoRA on the seven linear layers.
     pub fn read(folder: &Path) -> Result<Self, LoraError> {
-        let config = read_file(&folder.join("adapter_config.json"))?;
-        let weights = read_file(&folder.join("adapter_model.safetensors"))?;
+        let config = read_file(&folder.join(CONFIG))?;
+        let weights = read_file(&folder.join(WEIGHTS))?;
         let name = folder
             .file_name()
             .map_or_else(|| folder.display().to_string(), |n| n.display().to_string());

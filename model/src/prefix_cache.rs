@@ -4,10 +4,11 @@
 use crate::decoder::DecoderError;
 use crate::kv_cache::KvCache;
 
-/// Several sequences with their caches, bounded by bytes, of one model with one adapter.
-///
-/// An adapter changes keys and values, so that a cache belongs to the decoder that made it: an engine has one decoder
-/// with one adapter for its whole life and a prefix cache of its own, and the adapter needs no place in the key.
+/// The hash of an adapter's weights; none for the base alone.
+pub type AdapterFingerprint = Option<[u8; 32]>;
+
+/// Several sequences with their caches, bounded by bytes, of one model with any adapters. An adapter changes keys and
+/// values, so that what one left is of no use to another.
 #[derive(Debug)]
 pub struct PrefixCache {
     /// The least recently used first.
@@ -17,6 +18,7 @@ pub struct PrefixCache {
 
 #[derive(Debug)]
 struct Entry {
+    adapter: AdapterFingerprint,
     tokens: Vec<u32>,
     cache: KvCache,
 }
@@ -34,13 +36,24 @@ impl PrefixCache {
         }
     }
 
-    /// A cache with as many of the first tokens of `prompt` as an entry has, and at most `limit`; none where no entry
-    /// shares enough. An entry that would be lost to nobody is taken as it is, any other is copied.
+    /// A cache with as many of the first tokens of `prompt` as an entry of this adapter has, and at most `limit`; none
+    /// where no entry shares enough. An entry that would be lost to nobody is taken as it is, any other is copied.
     ///
     /// # Errors
     /// Where the device has no memory left.
-    pub fn take(&mut self, prompt: &[u32], limit: usize) -> Result<Option<KvCache>, DecoderError> {
-        let shared = |entry: &Entry| common_prefix(&entry.tokens, prompt).min(limit);
+    pub fn take(
+        &mut self,
+        adapter: AdapterFingerprint,
+        prompt: &[u32],
+        limit: usize,
+    ) -> Result<Option<KvCache>, DecoderError> {
+        let shared = |entry: &Entry| {
+            if entry.adapter == adapter {
+                common_prefix(&entry.tokens, prompt).min(limit)
+            } else {
+                0
+            }
+        };
         // The last of equals: the most recently used.
         let Some(best) = (0..self.entries.len()).max_by_key(|index| shared(&self.entries[*index])) else {
             return Ok(None);
@@ -61,11 +74,16 @@ impl PrefixCache {
         Ok(Some(fork))
     }
 
-    /// Keeps a sequence: the tokens that `cache` holds keys and values of.
-    pub fn put(&mut self, tokens: Vec<u32>, cache: KvCache) {
+    /// Keeps a sequence: the tokens that `cache` holds keys and values of, computed with this adapter.
+    pub fn put(&mut self, adapter: AdapterFingerprint, tokens: Vec<u32>, cache: KvCache) {
         debug_assert_eq!(tokens.len(), cache.len());
-        self.entries.retain(|entry| !tokens.starts_with(&entry.tokens));
-        self.entries.push(Entry { tokens, cache });
+        self.entries
+            .retain(|entry| entry.adapter != adapter || !tokens.starts_with(&entry.tokens));
+        self.entries.push(Entry {
+            adapter,
+            tokens,
+            cache,
+        });
         while self.entries.len() > 1 && self.bytes() > self.max_bytes {
             self.entries.remove(0);
         }

@@ -14,6 +14,7 @@ use crate::generate::{Message, Prompt, Role};
 mod budget;
 mod render;
 
+pub(crate) use render::one_line;
 pub use render::table_path;
 
 /// The rules that every prompt begins with.

@@ -2,14 +2,18 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bigquill_model::decoder::Architecture;
-use bigquill_model::engine::{AdapterChoice, DeviceChoice, Engine, EngineOptions, EngineState};
+use bigquill_model::engine::{
+    AdaptedEngine, AdapterChoice, DeviceChoice, Engine, EngineOptions, EngineState,
+};
 use bigquill_model::generate::{
     FinishReason, GenerateError, GenerateRequest, Generation, GenerationEvent, Generator, Message, Prompt,
     Role, Sampling,
 };
 use bigquill_model::gguf::{Quantization, Value};
+use bigquill_model::lora::{LoraAdapter, LoraWeights, Projection};
 use bigquill_model::testing::TinyModel;
 use futures::StreamExt;
 use futures::executor::block_on;
@@ -71,6 +75,7 @@ fn collect(generation: Generation) -> Result<Outcome, GenerateError> {
     for event in events {
         assert!(!finished, "nothing follows the end");
         match event? {
+            GenerationEvent::Author { .. } => {}
             GenerationEvent::Started {
                 prompt_tokens,
                 reused_tokens,
@@ -162,6 +167,10 @@ fn a_dropped_generation_does_not_hold_up_the_next() {
     let engine = engine(&write(&folder, &tiny(Architecture::Qwen2).writer().to_bytes()));
     let mut running = engine.generate(request("first", 400)).unwrap();
     let queued = engine.generate(request("nobody waits for this", 400)).unwrap();
+    assert!(matches!(
+        block_on(running.next()),
+        Some(Ok(GenerationEvent::Author { .. }))
+    ));
     assert!(matches!(
         block_on(running.next()),
         Some(Ok(GenerationEvent::Started { .. }))
@@ -261,4 +270,132 @@ fn a_model_that_cannot_be_loaded_says_why_to_every_request() {
             "{cuda}"
         );
     }
+}
+
+/// Writes an adapter whose numbers the seed decides.
+fn write_adapter(folder: &Path, seed: usize) {
+    let numbers = |count: usize, seed: usize| -> Vec<f32> {
+        (0..count)
+            .map(|n| ((n * 7919 + seed * 104_729) % 1009) as f32 / 1009.0 - 0.5)
+            .collect()
+    };
+    let modules = (0..2).map(|layer| {
+        let weights = LoraWeights {
+            rank: 4,
+            a: numbers(4 * 256, seed + layer),
+            b: numbers(4 * 256, seed + layer + 50),
+            scale: 2.0,
+        };
+        (layer, Projection::Query, weights)
+    });
+    let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+    LoraAdapter::new(name, modules).write(folder, "tiny", "").unwrap();
+}
+
+/// What is answered, by which adapter (its name), and what is remarked.
+fn told(engine: &AdaptedEngine) -> (String, Option<String>, Option<String>) {
+    let generation = engine
+        .generate(request("Tables: one, two. Question: how many?", 16))
+        .unwrap();
+    let (mut text, mut name, mut said) = (String::new(), None, None);
+    for event in block_on(generation.collect::<Vec<_>>()) {
+        match event.unwrap() {
+            GenerationEvent::Author { author, remark } => {
+                assert_eq!(author.model, "tiny");
+                name = author
+                    .adapter
+                    .map(|adapter| adapter.split('@').next().unwrap().to_owned());
+                said = remark;
+            }
+            GenerationEvent::Text(piece) => text.push_str(&piece),
+            _ => {}
+        }
+    }
+    (text, name, said)
+}
+
+#[test]
+fn several_adapters_share_a_base_and_leave_it_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let engine = Arc::new(engine(&write(
+        &folder,
+        &tiny(Architecture::Llama).writer().to_bytes(),
+    )));
+    let choices = ["one", "two"].map(|name| {
+        let path = folder.path().join(name);
+        write_adapter(&path, name.len() + usize::from(name == "two") * 17);
+        AdapterChoice::Path(path)
+    });
+    let [one, two] = choices.clone().map(|choice| engine.with_adapter(choice));
+    let base = engine.with_adapter(AdapterChoice::None);
+    let first = [&base, &one, &two].map(told);
+    assert_eq!(
+        first.clone().map(|(_, name, _)| name),
+        [None, Some("one".to_owned()), Some("two".to_owned())]
+    );
+    assert!(
+        first[0].0 != first[1].0 && first[1].0 != first[2].0 && first[0].0 != first[2].0,
+        "{first:?}"
+    );
+    // In another order, with what was kept of the questions before.
+    assert_eq!(
+        [&two, &base, &one].map(told),
+        [first[2].clone(), first[0].clone(), first[1].clone()]
+    );
+    // An engine that never knew another one says the same.
+    let alone = Arc::new(Engine::start(EngineOptions {
+        adapter: choices[1].clone(),
+        threads: Some(2),
+        ..EngineOptions::new(folder.path().join("model.gguf"))
+    }));
+    assert_eq!(alone.wait().unwrap().adapter.as_deref(), Some("two"));
+    assert_eq!(told(&alone.with_adapter(choices[1].clone())), first[2]);
+}
+
+#[test]
+fn an_adapter_is_taken_up_when_it_comes_and_when_it_changes() {
+    let folder = TempDir::new().unwrap();
+    let engine = Arc::new(engine(&write(
+        &folder,
+        &tiny(Architecture::Llama).writer().to_bytes(),
+    )));
+    let path = folder.path().join("team");
+    let team = engine.with_adapter(AdapterChoice::Path(path.clone()));
+    let base = told(&engine.with_adapter(AdapterChoice::None));
+    let (text, name, remark) = told(&team);
+    assert_eq!((text, name), (base.0.clone(), None));
+    let remark = remark.unwrap();
+    assert!(
+        remark.contains("There is no adapter in") && remark.contains("team yet"),
+        "{remark}"
+    );
+
+    write_adapter(&path, 3);
+    let first = told(&team);
+    assert_eq!((first.1.as_deref(), first.2.clone()), (Some("team"), None));
+    assert_ne!(first.0, base.0);
+
+    // While it is written anew there is no configuration.
+    let config = std::fs::read(path.join("adapter_config.json")).unwrap();
+    std::fs::remove_file(path.join("adapter_config.json")).unwrap();
+    assert_eq!(told(&team), first);
+    write_adapter(&path, 20);
+    let second = told(&team);
+    assert!(second.0 != first.0 && second.2.is_none(), "{second:?}");
+
+    // What cannot be used leaves the one before in its place.
+    let refused = String::from_utf8(config)
+        .unwrap()
+        .replace("\"use_dora\": false", "\"use_dora\": true");
+    std::fs::write(path.join("adapter_config.json"), refused).unwrap();
+    let (text, name, remark) = told(&team);
+    assert_eq!((text, name.as_deref()), (second.0.clone(), Some("team")));
+    let remark = remark.unwrap();
+    assert!(
+        remark.contains("uses DoRA") && remark.contains("was there before answers"),
+        "{remark}"
+    );
+
+    write_adapter(&path, 3);
+    assert_eq!(told(&team), first);
 }

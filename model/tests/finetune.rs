@@ -9,5 +9,7 @@ mod merge;
 mod resume;
 #[path = "finetune/run.rs"]
 mod run;
+#[path = "finetune/stored.rs"]
+mod stored;
 #[path = "finetune/train.rs"]
 mod train;

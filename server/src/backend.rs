@@ -85,6 +85,7 @@ impl LanguageServer for Backend {
 
     async fn shutdown(&self) -> Result<()> {
         self.session.runs.end();
+        self.session.finish_accepted().await;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::settings::{self, ConfigFile, Device, Loaded, Sources};
 
+mod accepted;
 mod ask;
 mod catalog;
 mod check;
@@ -71,6 +72,7 @@ enum Command {
     DryRun(dry_run::DryRunArgs),
     Run(run::RunArgs),
     Preview(preview::PreviewArgs),
+    Accepted(accepted::AcceptedArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -181,6 +183,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<ExitCode> {
         Command::DryRun(args) => dry_run::run(&args, &common, out),
         Command::Run(args) => run::run(&args, &common, out),
         Command::Preview(args) => preview::run(&args, &common, out),
+        Command::Accepted(args) => accepted::run(&args, &common, out),
         Command::Doctor(args) => doctor::run(&args, &common, out),
     };
     outcome.map(Into::into)

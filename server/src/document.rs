@@ -23,6 +23,29 @@ pub struct Document {
     lines: LineIndex,
 }
 
+/// What a change did to a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// Bytes of the text before.
+    pub range: Range<usize>,
+    /// How many bytes stand in their place.
+    pub len: usize,
+}
+
+impl Replacement {
+    /// The smallest that makes one text of the other.
+    fn between(old: &str, new: &str) -> Self {
+        let same = |pairs: &mut dyn Iterator<Item = (u8, u8)>| pairs.take_while(|(a, b)| a == b).count();
+        let start = same(&mut old.bytes().zip(new.bytes()));
+        let most = old.len().min(new.len()) - start;
+        let end = same(&mut old.bytes().rev().zip(new.bytes().rev())).min(most);
+        Self {
+            range: start..old.len() - end,
+            len: new.len() - end - start,
+        }
+    }
+}
+
 impl Document {
     /// A document as the client opened it.
     #[must_use]
@@ -37,28 +60,36 @@ impl Document {
         }
     }
 
-    /// The next version: the changes are applied one after the other, each to the text that the one before left.
+    /// The next version: the changes are applied one after the other, each to the text that the one before left. And
+    /// what each replaced.
     #[must_use]
-    pub fn changed(&self, version: i32, changes: Vec<TextDocumentContentChangeEvent>) -> Self {
+    pub fn changed(
+        &self,
+        version: i32,
+        changes: Vec<TextDocumentContentChangeEvent>,
+    ) -> (Self, Vec<Replacement>) {
         let mut next = Self {
             version,
             ..self.clone()
         };
-        for change in changes {
-            next.apply(change);
-        }
-        next
+        let replacements = changes.into_iter().map(|change| next.apply(change)).collect();
+        (next, replacements)
     }
 
-    fn apply(&mut self, change: TextDocumentContentChangeEvent) {
+    fn apply(&mut self, change: TextDocumentContentChangeEvent) -> Replacement {
         let Some(range) = change.range else {
+            let replacement = Replacement::between(&self.text, &change.text);
             self.lines = LineIndex::new(&change.text);
             self.text = change.text;
-            return;
+            return replacement;
         };
-        let replaced = self.byte_range(range);
-        self.text.replace_range(replaced.clone(), &change.text);
-        self.lines.splice(&self.text, replaced, change.text.len());
+        let range = self.byte_range(range);
+        self.text.replace_range(range.clone(), &change.text);
+        self.lines.splice(&self.text, range.clone(), change.text.len());
+        Replacement {
+            range,
+            len: change.text.len(),
+        }
     }
 
     /// The line index of this version.
@@ -114,7 +145,7 @@ mod tests {
     fn changes_of_one_notification_build_on_each_other() {
         let uri = Url::parse("file:///a.sql").expect("a valid address");
         let first = Document::new(uri, 1, "-- 😀 a\r\nselect 1".into(), Encoding::Utf16);
-        let second = first.changed(
+        let (second, replaced) = first.changed(
             2,
             vec![
                 change(Some((0, 3, 0, 5)), "total"),
@@ -124,10 +155,12 @@ mod tests {
             ],
         );
         assert_eq!(second.text, "-- total\ra\r\nSELECT 1;");
+        assert_eq!(replaced[0], Replacement { range: 3..7, len: 5 });
         assert_eq!(second.lines(), &LineIndex::new(&second.text));
         assert_eq!((first.version, second.version), (1, 2));
         assert_eq!(first.text, "-- 😀 a\r\nselect 1", "the old version stays");
-        let third = second.changed(3, vec![change(None, "x")]);
-        assert_eq!(third.text, "x");
+        let (third, replaced) = second.changed(3, vec![change(None, "-- totals\ra\r\nSELECT 1;")]);
+        assert_eq!(third.text, "-- totals\ra\r\nSELECT 1;");
+        assert_eq!(replaced, [Replacement { range: 8..8, len: 1 }]);
     }
 }

@@ -1,5 +1,6 @@
 //! bigquill, a language server.
 
+pub mod accepted;
 pub mod backend;
 pub mod bigquery;
 pub mod catalog;

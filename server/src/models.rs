@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bigquill_model::engine::{AdapterChoice, DeviceChoice, Engine, EngineOptions};
+use bigquill_model::engine::{AdapterChoice, DeviceChoice, Engine, EngineOptions, EngineState};
 use bigquill_model::generate::Generator;
 use bigquill_model::store::{self, JUDGE_MODULE, KnownModel, ModelStore, PullEvent, Purpose};
 use tokio::sync::mpsc;
@@ -61,14 +61,37 @@ pub enum OpenError {
     Failed(String),
 }
 
-/// The generator that the settings name, loaded. Blocks: not for async code.
-///
-/// # Errors
-/// Where its file is not there, or cannot be used.
-pub fn open(settings: &Settings) -> Result<Arc<dyn Generator>, OpenError> {
-    let engine = start(settings)?;
-    engine.wait().map_err(failed)?;
-    Ok(Arc::new(engine))
+/// An engine that stays while only the adapter changes: each adapter is applied to the one base.
+#[derive(Debug, Default)]
+pub struct SharedEngine {
+    running: Mutex<Option<(EngineOptions, Arc<Engine>)>>,
+}
+
+impl SharedEngine {
+    /// The generator that the settings name, loaded. What is wrong with an adapter in a folder, or that it is not there
+    /// yet, is told with every answer. Blocks: not for async code.
+    ///
+    /// # Errors
+    /// Where the model's file is not there, or cannot be used.
+    pub fn open(&self, settings: &Settings) -> Result<Arc<dyn Generator>, OpenError> {
+        let options = EngineOptions {
+            adapter: AdapterChoice::None,
+            ..engine_options(settings, model_file(settings)?)
+        };
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = running
+            .take()
+            .filter(|(of, engine)| *of == options && !matches!(engine.state(), EngineState::Failed(_)));
+        // The one before goes first: there may not be memory for two.
+        let (options, engine) = same.unwrap_or_else(|| {
+            let engine = Arc::new(Engine::start(options.clone()));
+            (options, engine)
+        });
+        *running = Some((options, Arc::clone(&engine)));
+        drop(running);
+        engine.wait().map_err(failed)?;
+        Ok(Arc::new(engine.with_adapter(adapter_choice(settings))))
+    }
 }
 
 /// Starts the engine; it loads the model in its own thread.
@@ -76,25 +99,32 @@ pub fn open(settings: &Settings) -> Result<Arc<dyn Generator>, OpenError> {
 /// # Errors
 /// [`OpenError::Missing`] where a known model is not on this machine yet.
 pub fn start(settings: &Settings) -> Result<Engine, OpenError> {
-    let path = match named(settings)? {
-        NamedModel::Known(_, Some(path)) | NamedModel::File(path) => path,
-        NamedModel::Known(model, None) => {
-            return Err(OpenError::Missing {
-                name: model.name.to_owned(),
-                bytes: model.bytes.unwrap_or_default(),
-            });
-        }
-    };
-    Ok(Engine::start(engine_options(settings, path)))
+    Ok(Engine::start(engine_options(settings, model_file(settings)?)))
+}
+
+fn model_file(settings: &Settings) -> Result<PathBuf, OpenError> {
+    match named(settings)? {
+        NamedModel::Known(_, Some(path)) | NamedModel::File(path) => Ok(path),
+        NamedModel::Known(model, None) => Err(OpenError::Missing {
+            name: model.name.to_owned(),
+            bytes: model.bytes.unwrap_or_default(),
+        }),
+    }
+}
+
+/// The adapter that the settings name.
+#[must_use]
+pub fn adapter_choice(settings: &Settings) -> AdapterChoice {
+    match settings.adapter.as_str() {
+        "default" => AdapterChoice::Default,
+        "none" => AdapterChoice::None,
+        folder => AdapterChoice::Path(PathBuf::from(folder)),
+    }
 }
 
 fn engine_options(settings: &Settings, model: PathBuf) -> EngineOptions {
     EngineOptions {
-        adapter: match settings.adapter.as_str() {
-            "default" => AdapterChoice::Default,
-            "none" => AdapterChoice::None,
-            folder => AdapterChoice::Path(PathBuf::from(folder)),
-        },
+        adapter: adapter_choice(settings),
         device: match settings.device {
             Device::Cpu => DeviceChoice::Cpu,
             Device::Cuda => DeviceChoice::Cuda,
@@ -169,5 +199,43 @@ async fn pull(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bigquill_model::decoder::Architecture;
+    use bigquill_model::gguf::Quantization;
+    use bigquill_model::testing::TinyModel;
+
+    use super::*;
+
+    #[test]
+    fn another_adapter_is_no_reason_to_load_the_base_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let tiny = TinyModel {
+            architecture: Architecture::Qwen2,
+            quantization: Quantization::Q8_0,
+            seed: 1,
+            tied: true,
+        };
+        let model = folder.path().join("tiny.gguf");
+        std::fs::write(&model, tiny.writer().to_bytes()).expect("write");
+        let shared = SharedEngine::default();
+        let engine_of = |adapter: &str, threads: usize| {
+            let settings = Settings {
+                model: model.to_string_lossy().into_owned(),
+                adapter: adapter.to_owned(),
+                threads: Some(threads),
+                ..Settings::default()
+            };
+            shared.open(&settings).expect("a generator");
+            let running = shared.running.lock().expect("nothing panicked");
+            Arc::clone(&running.as_ref().expect("it runs").1)
+        };
+        let first = engine_of("none", 1);
+        assert!(Arc::ptr_eq(&first, &engine_of("default", 1)));
+        assert!(Arc::ptr_eq(&first, &engine_of("/not/there/yet", 1)));
+        assert!(!Arc::ptr_eq(&first, &engine_of("none", 2)));
     }
 }

@@ -12,7 +12,7 @@ use bigquill_analysis::check::Diagnostic;
 use bigquill_analysis::schema::CatalogSnapshot;
 use bigquill_judge::Judge;
 use bigquill_model::generate::{
-    FinishReason, GenerateError, GenerateRequest, GenerationEvent, Generator, Prompt, Sampling,
+    Author, FinishReason, GenerateError, GenerateRequest, GenerationEvent, Generator, Prompt, Sampling,
 };
 use bigquill_model::prompt::{self, PromptInput};
 use futures::StreamExt;
@@ -28,7 +28,7 @@ mod repair;
 use answer_text::AnswerText;
 pub use dry_run::DryRunStep;
 use dry_run::Planned;
-pub use insertion::{NOT_PROVED, edits};
+pub use insertion::{NOT_PROVED, edits, remark_comment};
 pub use judgement::{Judgement, judge};
 
 /// How often a model is asked again with what was found against its answer.
@@ -118,6 +118,12 @@ pub struct Answer {
     pub tokens_per_second: f64,
     /// Why the last generation ended.
     pub finish: Finish,
+    /// The first prompt.
+    pub prompt: Prompt,
+    /// Who wrote it, where the generator told.
+    pub author: Option<Author>,
+    /// Why that is not the adapter that the settings name, for people.
+    pub remark_on_author: Option<String>,
 }
 
 /// Who proved an answer.
@@ -298,7 +304,7 @@ pub async fn complete(
         }
     }
     let best = best.filter(|b| !b.sql.is_empty()).ok_or(PipelineError::Empty)?;
-    let answer = work.answer(best, begin);
+    let answer = work.answer(best, first_prompt, begin);
     tracing::info!(
         proved = answer.proved,
         repairs = answer.repairs.len(),
@@ -384,6 +390,8 @@ impl Candidate {
 
 /// What the generations of one answer took.
 struct Work {
+    author: Option<Author>,
+    remark_on_author: Option<String>,
     prompt: Option<(usize, usize)>,
     tokens: usize,
     decode_ms: f64,
@@ -393,6 +401,8 @@ struct Work {
 impl Default for Work {
     fn default() -> Self {
         Self {
+            author: None,
+            remark_on_author: None,
             prompt: None,
             tokens: 0,
             decode_ms: 0.0,
@@ -402,7 +412,7 @@ impl Default for Work {
 }
 
 impl Work {
-    fn answer(self, best: Candidate, begin: Instant) -> Answer {
+    fn answer(self, best: Candidate, prompt: Prompt, begin: Instant) -> Answer {
         let (prompt_tokens, reused_tokens) = self.prompt.unwrap_or_default();
         // What was cut off may hold by chance, but it is not what was asked for.
         let proved_by = best.judgement.proved_by.filter(|_| self.finish != Finish::Length);
@@ -422,6 +432,9 @@ impl Work {
             ms: begin.elapsed().as_secs_f64() * 1000.0,
             tokens_per_second: per_second(self.tokens, self.decode_ms),
             finish: self.finish,
+            prompt,
+            author: self.author,
+            remark_on_author: self.remark_on_author,
         }
     }
 }
@@ -450,6 +463,10 @@ async fn generate(
     let mut writing: Option<Instant> = None;
     while let Some(event) = events.next().await {
         match event? {
+            GenerationEvent::Author { author, remark } => {
+                work.author = Some(author);
+                work.remark_on_author = remark;
+            }
             GenerationEvent::Started {
                 prompt_tokens: tokens,
                 reused_tokens: reused,

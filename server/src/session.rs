@@ -17,12 +17,13 @@ use tower_lsp::lsp_types::Url;
 
 use crate::bigquery::{BigQuery, BigQueryError};
 use crate::catalog::{FileCatalog, LiveOptions, LiveState};
-use crate::document::Document;
+use crate::document::{Document, Replacement};
 use crate::judge::context;
 use crate::position::Encoding;
 use crate::settings::{Settings, Sources};
 
 mod abilities;
+mod accepted;
 mod answers;
 mod configuration;
 mod connection;
@@ -35,6 +36,7 @@ mod live;
 mod runs;
 
 pub use abilities::Abilities;
+use accepted::{AcceptedSlot, Placed};
 pub use answers::{AnswerKey, Answers};
 use connection::ConnectionSlot;
 use dry_runs::DryRunSlot;
@@ -76,6 +78,7 @@ pub struct Session {
     pub answers: Answers,
     /// What was run for the person.
     pub runs: Runs,
+    accepted: AcceptedSlot,
     sources: RwLock<Sources>,
     abilities: OnceLock<Abilities>,
     encoding: OnceLock<Encoding>,
@@ -102,6 +105,8 @@ struct OpenDocument {
     checker: Arc<Mutex<Checker>>,
     dry_runs: Arc<DryRunSlot>,
     versions: Arc<watch::Sender<i32>>,
+    /// Completions that were taken, and where they stand in this version.
+    placed: Arc<Mutex<Vec<Placed>>>,
 }
 
 /// One version of a document with the schemas and settings of the moment.
@@ -176,6 +181,7 @@ impl Session {
             generations: Generations::default(),
             answers: Answers::default(),
             runs: Runs::default(),
+            accepted: AcceptedSlot::default(),
             sources: RwLock::new(options.sources),
             abilities: OnceLock::new(),
             encoding: OnceLock::new(),
@@ -233,6 +239,7 @@ impl Session {
             checker: Arc::default(),
             dry_runs: Arc::default(),
             versions: Arc::new(watch::Sender::new(version)),
+            placed: Arc::default(),
         };
         if let Some(before) = self.documents.insert(open.current.uri.clone(), open) {
             before.changed.notify_one();
@@ -241,9 +248,11 @@ impl Session {
     }
 
     /// Replaces a document by its next version.
-    pub fn change(&self, uri: &Url, next: impl FnOnce(&Document) -> Document) {
+    pub fn change(&self, uri: &Url, next: impl FnOnce(&Document) -> (Document, Vec<Replacement>)) {
         if let Some(mut open) = self.documents.get_mut(uri) {
-            open.current = Arc::new(next(&open.current));
+            let (document, replacements) = next(&open.current);
+            open.move_placed(&replacements);
+            open.current = Arc::new(document);
             open.versions.send_replace(open.current.version);
             open.dry_runs.cancel();
             open.changed.notify_one();
@@ -253,8 +262,9 @@ impl Session {
     }
 
     /// Forgets a document.
-    pub fn close(&self, uri: &Url) {
+    pub fn close(self: &Arc<Self>, uri: &Url) {
         if let Some((_, open)) = self.documents.remove(uri) {
+            self.read_kept_of(&open);
             open.dry_runs.cancel();
             open.changed.notify_one();
         }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bigquill_model::corpus::Corpus;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -60,7 +61,7 @@ pub struct Settings {
     pub parameters: BTreeMap<String, String>,
     /// A known model (`bigquill model list`) or the path of a `.gguf` file.
     pub model: String,
-    /// `default` (the adapter made for the model, if there is one), `none`, or the folder of a PEFT LoRA adapter.
+    /// `default` (the adapter made for the model, if there is one), `none`, or the folder of a PEFT LoRA adapter. A folder that changes, or comes to be, is taken up by the next question.
     pub adapter: String,
     /// Where the model runs. `cuda` and `metal` need a build with that feature.
     pub device: Device,
@@ -86,6 +87,12 @@ pub struct Settings {
     pub diagnostics: bool,
     /// Have GoogleSQL, BigQuery's own analyzer, judge SQL where its module is there (`bigquill model pull googlesql`).
     pub judge: bool,
+    /// Keep what was offered, accepted and edited in a file on this machine, for `finetune`: question, prompt (schemas, never rows) and SQL. `bigquill accepted` shows it and forgets it.
+    pub store_accepted: bool,
+    /// That file, such as `accepted.sqlite`, instead of one in the user's data folder.
+    pub store_file: Option<String>,
+    /// Keep SQL without its literals and questions without their values.
+    pub redact_literals: bool,
 }
 
 /// Where the model runs.
@@ -190,6 +197,9 @@ impl Default for Settings {
             ghost_text_automatic: true,
             diagnostics: true,
             judge: true,
+            store_accepted: false,
+            store_file: None,
+            redact_literals: false,
         }
     }
 }
@@ -211,6 +221,15 @@ impl Settings {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.is_on(Switch::Auto) || self.live_catalog == Switch::On || self.dry_run == Switch::On
+    }
+
+    /// The file of accepted completions; none without a home folder.
+    #[must_use]
+    pub fn store_path(&self) -> Option<PathBuf> {
+        self.store_file
+            .as_ref()
+            .map(PathBuf::from)
+            .or_else(Corpus::user_file)
     }
 
     fn is_on(&self, switch: Switch) -> bool {

@@ -28,6 +28,7 @@ async fn capabilities_are_announced() {
             "bigquill.previewTable",
             "bigquill.resultsPage",
             "bigquill.exportResults",
+            "bigquill.accepted",
         ])
     );
     assert_eq!(capabilities["completionProvider"]["resolveProvider"], true);

@@ -1,6 +1,7 @@
 //! A linear layer on the CPU: a frozen weight, a bias, a LoRA pair; and products of several layers with one input.
 
 use std::io;
+use std::sync::Arc;
 
 use half::f16;
 
@@ -17,7 +18,7 @@ use super::vector;
 pub(crate) struct HostLinear {
     weight: Weight,
     bias: Option<Vec<f32>>,
-    lora: Option<HostLora>,
+    lora: Option<Arc<HostLora>>,
 }
 
 #[derive(Debug)]
@@ -37,7 +38,7 @@ struct Dense {
 
 /// A LoRA pair in half precision.
 #[derive(Debug)]
-struct HostLora {
+pub(crate) struct HostLora {
     rank: usize,
     scale: f32,
     /// `(rank, in)`
@@ -72,12 +73,7 @@ impl HostLinear {
     ///
     /// # Errors
     /// Where there is no memory left.
-    pub(crate) fn load(
-        view: TensorView<'_>,
-        bias: Option<Vec<f32>>,
-        lora: Option<LoraWeights>,
-        pool: &Pool,
-    ) -> io::Result<Self> {
+    pub(crate) fn load(view: TensorView<'_>, bias: Option<Vec<f32>>, pool: &Pool) -> io::Result<Self> {
         let weight = match Packed::pack(view, pool)? {
             Some(packed) => Weight::Packed(packed),
             None => Weight::Dense(Dense {
@@ -90,8 +86,13 @@ impl HostLinear {
         Ok(Self {
             weight,
             bias,
-            lora: lora.map(|weights| HostLora::new(&weights)),
+            lora: None,
         })
+    }
+
+    /// Puts this LoRA pair, or none, in the place of the one before.
+    pub(crate) fn set_lora(&mut self, lora: Option<Arc<HostLora>>) {
+        self.lora = lora;
     }
 
     /// Rows of the weight: the width of the product.
@@ -108,7 +109,7 @@ impl HostLinear {
 }
 
 impl HostLora {
-    fn new(weights: &LoraWeights) -> Self {
+    pub(crate) fn new(weights: &LoraWeights) -> Self {
         let rank = weights.rank;
         let rows = weights.b.len() / rank;
         let mut b = vec![f16::ZERO; rows.div_ceil(TILE) * TILE * rank];
@@ -184,7 +185,7 @@ impl Input {
 
 /// `s·A·x` of every layer, one after the other.
 fn low_products(linears: &[&HostLinear], x: &[f32], mut low: &mut [f32]) {
-    for lora in linears.iter().filter_map(|linear| linear.lora.as_ref()) {
+    for lora in linears.iter().filter_map(|linear| linear.lora.as_deref()) {
         let (mine, rest) = low.split_at_mut(lora.rank);
         for (low, a) in mine.iter_mut().zip(lora.a.chunks_exact(x.len())) {
             *low = lora.scale * vector::dot_half(a, x);

@@ -6,7 +6,7 @@ use half::f16;
 
 use super::activations::{Activations, GroupScale};
 use super::attention::{HostLayer, attend};
-use super::linear::{HostLinear, Input, Target, multiply};
+use super::linear::{HostLinear, HostLora, Input, Target, multiply};
 use super::packed::{GROUP, Packed, TILE};
 use super::pool::Pool;
 use super::{portable, vector};
@@ -222,8 +222,9 @@ fn linears_add_bias_adapter_and_residual() {
                 shape: &[rows, columns],
                 data: &data,
             };
-            let linear = HostLinear::load(view, Some(bias.clone()), Some(lora.clone()), &pool);
-            linears.push(linear.unwrap());
+            let mut linear = HostLinear::load(view, Some(bias.clone()), &pool).unwrap();
+            linear.set_lora(Some(std::sync::Arc::new(HostLora::new(&lora))));
+            linears.push(linear);
             references.push((weights, bias, lora));
         }
         let x = random.floats(tokens * columns);

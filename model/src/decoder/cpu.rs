@@ -1,7 +1,9 @@
 //! The decoder on the CPU: the same steps as `tensor`, over plain slices that are reused from call to call.
 
+use std::sync::Arc;
+
 use crate::cpu::attention::{HostLayer, attend};
-use crate::cpu::linear::{HostLinear, Input, Shared, Target, multiply};
+use crate::cpu::linear::{HostLinear, HostLora, Input, Shared, Target, multiply};
 use crate::cpu::pool::Pool;
 use crate::cpu::vector;
 use crate::gguf::Gguf;
@@ -10,7 +12,7 @@ use crate::lora::{LoraAdapter, Projection};
 
 use super::embedding::Embedding;
 use super::rope::RopeTable;
-use super::{Architecture, Config, DecoderError, Logits, weights};
+use super::{Architecture, Config, DecoderError, Logits, Pairs, weights};
 
 /// A model in memory.
 #[derive(Debug)]
@@ -63,26 +65,40 @@ struct Rotation {
 }
 
 impl CpuDecoder {
-    pub(crate) fn load(
-        gguf: &Gguf,
-        config: &Config,
-        adapter: Option<&LoraAdapter>,
-        threads: usize,
-    ) -> Result<Self, DecoderError> {
+    pub(crate) fn load(gguf: &Gguf, config: &Config, threads: usize) -> Result<Self, DecoderError> {
         let pool = Pool::new(threads);
         let layers: Result<Vec<_>, _> = (0..config.layers)
-            .map(|layer| Layer::load(gguf, config, layer, adapter, &pool))
+            .map(|layer| Layer::load(gguf, config, layer, &pool))
             .collect();
         Ok(Self {
             config: config.clone(),
             embedding: Embedding::load(gguf, config)?,
             layers: layers?,
             norm: weights::output_norm(gguf, config)?,
-            output: HostLinear::load(weights::output(gguf, config)?, None, None, &pool)?,
+            output: HostLinear::load(weights::output(gguf, config)?, None, &pool)?,
             rope: RopeTable::load(gguf, config)?,
             scratch: Scratch::default(),
             pool,
         })
+    }
+
+    /// An adapter's pairs as they are applied here.
+    pub(crate) fn prepare(&self, adapter: &LoraAdapter) -> Pairs<Arc<HostLora>> {
+        let pair = |(layer, projection, _)| {
+            let weights = adapter.module_for(&self.config, layer, projection)?;
+            Some(((layer, projection), Arc::new(HostLora::new(&weights))))
+        };
+        adapter.modules().filter_map(pair).collect()
+    }
+
+    /// Applies these pairs and no others.
+    pub(crate) fn apply(&mut self, pairs: &Pairs<Arc<HostLora>>) {
+        for (number, layer) in self.layers.iter_mut().enumerate() {
+            for projection in Projection::ALL {
+                let pair = pairs.get(&(number, projection)).cloned();
+                layer.linear(projection).set_lora(pair);
+            }
+        }
     }
 
     pub(crate) fn cache(&self) -> KvCache {
@@ -151,18 +167,11 @@ impl CpuDecoder {
 }
 
 impl Layer {
-    fn load(
-        gguf: &Gguf,
-        config: &Config,
-        layer: usize,
-        adapter: Option<&LoraAdapter>,
-        pool: &Pool,
-    ) -> Result<Self, DecoderError> {
+    fn load(gguf: &Gguf, config: &Config, layer: usize, pool: &Pool) -> Result<Self, DecoderError> {
         let linear = |projection: Projection| -> Result<HostLinear, DecoderError> {
             let weight = weights::linear(gguf, config, layer, projection)?;
             let bias = weights::bias(gguf, config, layer, projection)?;
-            let lora = adapter.and_then(|adapter| adapter.module_for(config, layer, projection));
-            Ok(HostLinear::load(weight, bias, lora, pool)?)
+            Ok(HostLinear::load(weight, bias, pool)?)
         };
         Ok(Self {
             attention_norm: weights::norm(gguf, config, layer, "attn_norm")?,
@@ -175,6 +184,18 @@ impl Layer {
             up: linear(Projection::Up)?,
             down: linear(Projection::Down)?,
         })
+    }
+
+    fn linear(&mut self, projection: Projection) -> &mut HostLinear {
+        match projection {
+            Projection::Query => &mut self.query,
+            Projection::Key => &mut self.key,
+            Projection::Value => &mut self.value,
+            Projection::Output => &mut self.attention_output,
+            Projection::Gate => &mut self.gate,
+            Projection::Up => &mut self.up,
+            Projection::Down => &mut self.down,
+        }
     }
 
     #[expect(

@@ -4,13 +4,13 @@ use candle_core::{DType, Device, Result as CandleResult, Tensor};
 
 use crate::gguf::Gguf;
 use crate::kv_cache::{KvCache, Layers};
-use crate::linear::Linear;
+use crate::linear::{Linear, LoraLayer};
 use crate::lora::{LoraAdapter, Projection};
 use crate::ops::{self, Rotary};
 
 use super::embedding::Embedding;
 use super::rope::RopeTable;
-use super::{Config, DecoderError, Logits, weights};
+use super::{Config, DecoderError, Logits, Pairs, weights};
 
 /// Rows that a cache grows by.
 const CACHE_STEP: usize = 256;
@@ -48,14 +48,9 @@ pub(crate) struct TensorLayer {
 }
 
 impl TensorDecoder {
-    pub(crate) fn load(
-        gguf: &Gguf,
-        config: &Config,
-        adapter: Option<&LoraAdapter>,
-        device: &Device,
-    ) -> Result<Self, DecoderError> {
+    pub(crate) fn load(gguf: &Gguf, config: &Config, device: &Device) -> Result<Self, DecoderError> {
         let layers: Result<Vec<_>, _> = (0..config.layers)
-            .map(|layer| Layer::load(gguf, config, layer, adapter, device))
+            .map(|layer| Layer::load(gguf, config, layer, device))
             .collect();
         let table = RopeTable::load(gguf, config)?;
         Ok(Self {
@@ -64,9 +59,29 @@ impl TensorDecoder {
             embedding: Embedding::load(gguf, config)?,
             layers: layers?,
             norm: vector(weights::output_norm(gguf, config)?, device)?,
-            output: Linear::load(weights::output(gguf, config)?, None, None, device)?,
+            output: Linear::load(weights::output(gguf, config)?, None, device)?,
             rotary: Rotary::load(&table, config.architecture, config.context, device)?,
         })
+    }
+
+    /// An adapter's pairs on the device.
+    pub(crate) fn prepare(&self, adapter: &LoraAdapter) -> CandleResult<Pairs<LoraLayer>> {
+        let pair = |(layer, projection, _)| {
+            let weights = adapter.module_for(&self.config, layer, projection)?;
+            let pair = LoraLayer::load(&weights, &self.device);
+            Some(pair.map(|pair| ((layer, projection), pair)))
+        };
+        adapter.modules().filter_map(pair).collect()
+    }
+
+    /// Applies these pairs and no others.
+    pub(crate) fn apply(&mut self, pairs: &Pairs<LoraLayer>) {
+        for (number, layer) in self.layers.iter_mut().enumerate() {
+            for projection in Projection::ALL {
+                let pair = pairs.get(&(number, projection)).cloned();
+                layer.linear(projection).set_lora(pair);
+            }
+        }
     }
 
     pub(crate) fn cache(&self) -> Result<KvCache, DecoderError> {
@@ -112,19 +127,12 @@ impl TensorDecoder {
 }
 
 impl Layer {
-    fn load(
-        gguf: &Gguf,
-        config: &Config,
-        layer: usize,
-        adapter: Option<&LoraAdapter>,
-        device: &Device,
-    ) -> Result<Self, DecoderError> {
+    fn load(gguf: &Gguf, config: &Config, layer: usize, device: &Device) -> Result<Self, DecoderError> {
         let linear = |projection: Projection| -> Result<Linear, DecoderError> {
             let weight = weights::linear(gguf, config, layer, projection)?;
             let bias = weights::bias(gguf, config, layer, projection)?;
             let bias = bias.map(|bias| vector(bias, device)).transpose()?;
-            let lora = adapter.and_then(|adapter| adapter.module_for(config, layer, projection));
-            Ok(Linear::load(weight, bias, lora.as_ref(), device)?)
+            Ok(Linear::load(weight, bias, device)?)
         };
         Ok(Self {
             attention_norm: vector(weights::norm(gguf, config, layer, "attn_norm")?, device)?,
@@ -137,6 +145,18 @@ impl Layer {
             up: linear(Projection::Up)?,
             down: linear(Projection::Down)?,
         })
+    }
+
+    fn linear(&mut self, projection: Projection) -> &mut Linear {
+        match projection {
+            Projection::Query => &mut self.query,
+            Projection::Key => &mut self.key,
+            Projection::Value => &mut self.value,
+            Projection::Output => &mut self.attention_output,
+            Projection::Gate => &mut self.gate,
+            Projection::Up => &mut self.up,
+            Projection::Down => &mut self.down,
+        }
     }
 
     fn forward(

@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use crate::decoder::{DecoderError, Logits};
-use crate::generate::{EventSender, FinishReason, GenerateError, GenerateRequest, GenerationEvent};
+use crate::generate::{Author, EventSender, FinishReason, GenerateError, GenerateRequest, GenerationEvent};
 use crate::kv_cache::KvCache;
+use crate::prefix_cache::AdapterFingerprint;
 use crate::sampler::Sampler;
 
+use super::AdapterChoice;
 use super::load::Model;
 
 /// Whether a generation goes on.
@@ -20,8 +22,10 @@ impl Model {
     pub(super) fn answer(
         &mut self,
         request: &GenerateRequest,
+        adapter: &AdapterChoice,
         events: &EventSender,
     ) -> Result<(), GenerateError> {
+        let fingerprint = self.use_adapter(adapter, events)?;
         let prompt = self.tokenizer.encode_chat(&request.prompt);
         let prompt = prompt.map_err(|error| GenerateError::Failed(error.to_string()))?;
         let context = self.decoder.config().context;
@@ -32,7 +36,7 @@ impl Model {
             });
         }
         // The last token is always run, for its logits.
-        let kept = self.prefixes.take(&prompt, prompt.len() - 1)?;
+        let kept = self.prefixes.take(fingerprint, &prompt, prompt.len() - 1)?;
         let mut cache = kept.map_or_else(|| self.decoder.cache(), Ok)?;
         events.send(Ok(GenerationEvent::Started {
             prompt_tokens: prompt.len(),
@@ -41,8 +45,29 @@ impl Model {
         let mut tokens = prompt;
         let answered = self.generate(request, events, &mut tokens, &mut cache);
         tokens.truncate(cache.len());
-        self.prefixes.put(tokens, cache);
+        self.prefixes.put(fingerprint, tokens, cache);
         answered.map(|_| ())
+    }
+
+    /// Applies the adapter as its folder holds it now, and tells who answers.
+    fn use_adapter(
+        &mut self,
+        choice: &AdapterChoice,
+        events: &EventSender,
+    ) -> Result<AdapterFingerprint, GenerateError> {
+        let found = self.adapters.find(choice, &self.decoder);
+        self.decoder
+            .apply(found.adapter.map(|adapter| &adapter.prepared))?;
+        let author = Author {
+            model: self.name.clone(),
+            adapter: found.adapter.map(ToString::to_string),
+        };
+        let fingerprint = found.adapter.map(|adapter| adapter.fingerprint);
+        events.send(Ok(GenerationEvent::Author {
+            author,
+            remark: found.remark,
+        }));
+        Ok(fingerprint)
     }
 
     /// Runs what of `tokens` is not cached, then appends the answer to them.

@@ -7,10 +7,11 @@ use candle_core::Device;
 
 use crate::decoder::{Config, Decoder, Placement};
 use crate::gguf::Gguf;
-use crate::lora::{EmbeddedAdapter, LoraAdapter, LoraError};
+use crate::lora::LoraAdapter;
 use crate::prefix_cache::PrefixCache;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
+use super::adapters::Adapters;
 use super::{AdapterChoice, DeviceChoice, EngineInfo, EngineOptions};
 
 /// A loaded model with its kept prefixes.
@@ -18,6 +19,9 @@ pub(super) struct Model {
     pub(super) decoder: Decoder,
     pub(super) tokenizer: Arc<Tokenizer>,
     pub(super) prefixes: PrefixCache,
+    pub(super) adapters: Adapters,
+    /// What it calls itself, else its file.
+    pub(super) name: String,
     /// Tokens of a prompt that are run at once.
     pub(super) chunk: usize,
 }
@@ -34,10 +38,17 @@ impl Model {
         let tokenizer = tokenizer(&gguf, &config).map_err(|error| error.to_string())?;
         let tokenizer = Arc::new(tokenizer);
         tokenizer_ready(Arc::clone(&tokenizer));
-        let adapter = adapter(&options.adapter, &config).map_err(|error| error.to_string())?;
         let (placement, device) = place(options)?;
-        let decoder =
-            Decoder::load(&gguf, adapter.as_ref(), &placement).map_err(|error| error.to_string())?;
+        // Before the weights, for it is quickly told.
+        if let Some(folder) = options.adapter.folder() {
+            let adapter = LoraAdapter::read(folder).and_then(|adapter| adapter.check(&config));
+            adapter.map_err(|error| error.to_string())?;
+        }
+        let decoder = Decoder::load(&gguf, None, &placement).map_err(|error| error.to_string())?;
+        let mut adapters = Adapters::default();
+        let adapter = adapters
+            .load(&options.adapter, &decoder)
+            .map_err(|error| error.to_string())?;
         let info = EngineInfo {
             name: config.name.clone(),
             architecture: config.architecture,
@@ -45,7 +56,7 @@ impl Model {
             quantization: decoder.quantization(),
             context: config.context,
             device,
-            adapter: adapter.map(|adapter| adapter.name),
+            adapter: adapter.map(|adapter| adapter.name().to_owned()),
             load_time: start.elapsed(),
         };
         let prefixes = PrefixCache::new(options.prefix_cache_bytes);
@@ -55,25 +66,31 @@ impl Model {
                 decoder,
                 tokenizer,
                 prefixes,
+                adapters,
+                name: if config.name.is_empty() {
+                    options
+                        .model
+                        .file_stem()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned()
+                } else {
+                    config.name
+                },
                 chunk,
             },
             info,
         ))
     }
 
+    /// Reads an adapter that requests will ask for.
+    pub(super) fn read_adapter(&mut self, choice: &AdapterChoice) {
+        self.adapters.find(choice, &self.decoder);
+    }
+
     /// Drops what is kept between questions.
     pub(super) fn forget(&mut self) {
         self.prefixes.clear();
-    }
-}
-
-fn adapter(choice: &AdapterChoice, config: &Config) -> Result<Option<LoraAdapter>, LoraError> {
-    match choice {
-        AdapterChoice::None => Ok(None),
-        AdapterChoice::Default => EmbeddedAdapter::for_model(config)
-            .map(EmbeddedAdapter::load)
-            .transpose(),
-        AdapterChoice::Path(folder) => LoraAdapter::read(folder).map(Some),
     }
 }
 

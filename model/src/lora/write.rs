@@ -13,10 +13,8 @@ use safetensors::tensor::{TensorView, serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{LoraAdapter, LoraError, LoraWeights, Projection};
+use super::{CONFIG, LoraAdapter, LoraError, LoraWeights, Projection, WEIGHTS};
 
-const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
 const CARD: &str = "README.md";
 
 impl LoraAdapter {

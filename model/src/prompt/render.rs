@@ -201,7 +201,7 @@ fn words(text: &str) -> HashSet<String> {
 }
 
 /// Text on one line: line breaks and control characters become a space each, the ends are trimmed.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let line: String = text
         .trim()
         .chars()

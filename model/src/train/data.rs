@@ -1,6 +1,7 @@
 //! Examples from files, and what a model is shown of them.
 //!
-//! Three forms are read, one JSON object a line (`.jsonl`, `.jsonl.gz`):
+//! The store of accepted completions is read (`accepted`, or its file, `.sqlite` or `.db`), and three forms of one JSON
+//! object a line (`.jsonl`, `.jsonl.gz`):
 //! - TRL's prompt and completion, as text or as messages, and TRL's `messages`, whose last one is the completion;
 //! - TRL's preferences: prompt, chosen and rejected;
 //! - questions: `question`, `catalog` (a name), `bigquery_sql` and perhaps `evidence`, beside files of catalogs. Their
@@ -12,6 +13,7 @@ mod catalogs;
 mod prepare;
 mod read;
 mod split;
+mod stored;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,7 @@ pub use catalogs::Catalogs;
 pub use prepare::{Dropped, Preference, Preparation, Prepared, Preparer};
 pub use read::read;
 pub use split::hold_out;
+pub use stored::read_store;
 
 /// Why data cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,17 @@ pub enum DataError {
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// The store of accepted completions cannot be read.
+    #[error(transparent)]
+    Store(#[from] crate::corpus::CorpusError),
+    /// There is no store of accepted completions, or nothing to learn in it.
+    #[error("{path}: {what}")]
+    NothingStored {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        what: &'static str,
     },
     /// A line is no example.
     #[error("{place}: {what}; mend the line or take it out{more}")]
@@ -84,12 +98,12 @@ pub enum DataError {
     },
 }
 
-/// A line of a file.
+/// A line of a file, or a completion of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file.
     pub path: Arc<Path>,
-    /// The line, from 1.
+    /// The line, from 1; of the store the completion's number.
     pub line: usize,
 }
 

@@ -14,7 +14,7 @@ pub(super) fn run(common: &Common) -> anyhow::Result<ExitCode> {
     let options = ServerOptions {
         // The client's workspace takes the place of the current folder.
         sources: common.sources(std::env::current_dir().unwrap_or_default(), &[]),
-        models: Arc::new(LocalModels),
+        models: Arc::new(LocalModels::default()),
         judge: JudgeSource::Local,
         live: LiveOptions::default(),
     };

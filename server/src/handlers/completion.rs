@@ -75,6 +75,7 @@ pub async fn resolve(session: &Arc<Session>, mut item: CompletionItem) -> Result
         reuse: true,
     };
     if let Some(answer) = answer(session, &snapshot, &question, wish).await? {
+        session.offered(&question.text, &answer);
         let sql = answer
             .text("")
             .unwrap_or_else(|| answer.reason().unwrap_or_default());

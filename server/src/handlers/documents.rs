@@ -42,8 +42,10 @@ pub fn did_change(session: &Arc<Session>, params: DidChangeTextDocumentParams) {
     session.generations.document_changed(&uri);
 }
 
-/// Looks at catalog files, and has BigQuery plan the document's statements where that is wanted.
+/// Reads what became of completions, looks at catalog files, and has BigQuery plan the document's statements where that
+/// is wanted.
 pub async fn did_save(session: &Arc<Session>, params: &DidSaveTextDocumentParams) {
+    session.read_kept(&params.text_document.uri);
     if session.settings().dry_runs() {
         session.dry_run(&params.text_document.uri, WantedBy::Save);
     }

@@ -34,8 +34,11 @@ pub const RESULTS_PAGE: &str = "bigquill.resultsPage";
 /// [`ExportArguments`].
 pub const EXPORT_RESULTS: &str = "bigquill.exportResults";
 
+/// The command that tells that ghost text was accepted. Its one argument is an [`AcceptedArguments`].
+pub const ACCEPTED: &str = "bigquill.accepted";
+
 /// All commands.
-pub const ALL: [&str; 7] = [
+pub const ALL: [&str; 8] = [
     GENERATE,
     REFRESH_CATALOG,
     DRY_RUN,
@@ -43,6 +46,7 @@ pub const ALL: [&str; 7] = [
     PREVIEW_TABLE,
     RESULTS_PAGE,
     EXPORT_RESULTS,
+    ACCEPTED,
 ];
 
 /// Which document to plan.
@@ -65,6 +69,15 @@ pub struct GenerateArguments {
     /// The comment's source text: finds it again where the document has another version by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+}
+
+/// What was accepted, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedArguments {
+    /// The document.
+    pub uri: Url,
+    /// The offer's number in this session.
+    pub offer: u64,
 }
 
 /// Runs a command.
@@ -90,6 +103,11 @@ pub async fn execute_command(session: &Arc<Session>, params: ExecuteCommandParam
         EXPORT_RESULTS => {
             let arguments: ExportArguments = parse(EXPORT_RESULTS, "{uri, path}", argument)?;
             Ok(Some(super::run::export(session, &arguments).await?.into()))
+        }
+        ACCEPTED => {
+            let arguments: AcceptedArguments = parse(ACCEPTED, "{uri, offer}", argument)?;
+            session.taken(&arguments.uri, arguments.offer).await;
+            Ok(None)
         }
         other => Err(RequestError::InvalidParams(format!("there is no command {other}")).into()),
     }
@@ -131,6 +149,22 @@ async fn preview(session: &Arc<Session>, argument: Value) -> Result<Option<Value
 fn parse<T: DeserializeOwned>(command: &str, form: &str, argument: Value) -> Result<T> {
     let wrong = |error| RequestError::InvalidParams(format!("{command} takes {form}: {error}"));
     Ok(serde_json::from_value(argument).map_err(wrong)?)
+}
+
+/// The command that ghost text carries.
+#[must_use]
+pub fn accepted_command(uri: &Url, offer: u64) -> Command {
+    let arguments = AcceptedArguments {
+        uri: uri.clone(),
+        offer,
+    };
+    Command {
+        title: "Keep what becomes of it".to_owned(),
+        command: ACCEPTED.to_owned(),
+        arguments: serde_json::to_value(arguments)
+            .ok()
+            .map(|argument| vec![argument]),
+    }
 }
 
 /// The command as an editor shows it.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bigquill_analysis::syntax::question::{Question, question_at, questions};
+use bigquill_model::engine::AdapterChoice;
 use bigquill_model::generate::Generator;
+use bigquill_model::lora::AdapterStamp;
 use tokio::sync::mpsc;
 use tower_lsp::lsp_types::request::ApplyWorkspaceEdit;
 use tower_lsp::lsp_types::{ApplyWorkspaceEditParams, MessageType, TextEdit};
@@ -17,8 +19,10 @@ use super::code_action::workspace_edit;
 use super::execute_command::GenerateArguments;
 use crate::document::Document;
 use crate::error::RequestError;
+use crate::models::adapter_choice;
 use crate::pipeline::{self, Answer, PipelineError};
 use crate::session::{AnswerKey, DocumentSnapshot, Lane, NeededBy, Progress, Session};
+use crate::settings::Settings;
 
 /// How often progress is shown, at most.
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
@@ -99,6 +103,7 @@ pub(super) async fn answer(
         question: question.text.clone(),
         catalog_epoch: snapshot.catalog_epoch,
         settings: Arc::clone(&snapshot.settings),
+        adapter: adapter_stamp(&snapshot.settings).await,
     };
     if let Some(answer) = session.answers.get(&key).filter(|_| wish.reuse) {
         return Ok(Some(answer));
@@ -110,8 +115,22 @@ pub(super) async fn answer(
     let answer = answer.map_err(|_| RequestError::ContentModified)??.map(Arc::new);
     if let Some(answer) = &answer {
         session.answers.put(key, Arc::clone(answer));
+        if let Some(remark) = &answer.remark_on_author {
+            session.editor.show_once(MessageType::WARNING, remark).await;
+        }
     }
     Ok(answer)
+}
+
+/// Which adapter the folder holds now, where the settings name one.
+async fn adapter_stamp(settings: &Settings) -> Option<AdapterStamp> {
+    let AdapterChoice::Path(folder) = adapter_choice(settings) else {
+        return None;
+    };
+    tokio::task::spawn_blocking(move || AdapterStamp::of(&folder))
+        .await
+        .ok()
+        .flatten()
 }
 
 async fn run(
@@ -195,9 +214,16 @@ async fn write(
     session: &Arc<Session>,
     document: &Arc<Document>,
     question: &Question,
-    answer: &Answer,
+    answer: &Arc<Answer>,
 ) -> &'static str {
     let anchor = Anchor::of(document, question);
+    let offer = session.offered(&question.text, answer);
+    let done = async || {
+        if let Some(offer) = offer {
+            session.taken(&document.uri, offer).await;
+        }
+        done(session, answer).await
+    };
     for attempt in 0..TRIES {
         let Some(newest) = session.document(&document.uri) else {
             return "the document was closed";
@@ -205,7 +231,7 @@ async fn write(
         let Some(question) = anchor.find(&newest) else {
             if attempt > 0 {
                 // The edit before was taken after all.
-                return done(session, answer).await;
+                return done().await;
             }
             let message =
                 "The comment or its answer changed while the SQL was written, so nothing was put in.";
@@ -220,7 +246,7 @@ async fn write(
             return "not put in";
         };
         match apply(session, &newest, edits).await {
-            Ok(()) if stands(session, &newest, &anchor).await => return done(session, answer).await,
+            Ok(()) if stands(session, &newest, &anchor).await => return done().await,
             Ok(()) => tracing::info!(version = newest.version, "the client let the edit fall"),
             Err(Refusal(reason)) => {
                 tracing::info!(reason, version = newest.version, "the client refused the edit");

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bigquill_analysis::syntax::question::{Question, question_at};
 use serde::{Deserialize, Serialize};
 use tower_lsp::jsonrpc::Result;
-use tower_lsp::lsp_types::{Range, TextDocumentPositionParams};
+use tower_lsp::lsp_types::{Command, Range, TextDocumentPositionParams};
 
+use super::execute_command::accepted_command;
 use super::generate::{Wish, answer};
 use crate::document::Document;
 use crate::error::RequestError;
@@ -44,6 +45,9 @@ pub struct InlineCompletionItem {
     pub insert_text: String,
     /// What it replaces; holds the position and stays on its line.
     pub range: Range,
+    /// What the client runs once it is accepted; none where nothing is to be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
 }
 
 /// The answer of the comment at the position. Nothing where there is no comment that asks, or it has its answer.
@@ -80,7 +84,12 @@ pub async fn inline_completion(
     {
         return Err(RequestError::ContentModified.into());
     }
-    Ok(item(document, &question, offset, &answer).map(|item| vec![item]))
+    let item = item(document, &question, offset, &answer);
+    Ok(item.map(|item| {
+        let offer = session.offered(&question.text, &answer);
+        let command = offer.map(|offer| accepted_command(&document.uri, offer));
+        vec![InlineCompletionItem { command, ..item }]
+    }))
 }
 
 /// The open question whose comment ends at this offset, or stands just above its empty line.
@@ -114,10 +123,12 @@ fn item(
         return Some(InlineCompletionItem {
             insert_text: format!("\n{block}"),
             range: document.editor_range(&(offset..range.end)),
+            command: None,
         });
     }
     Some(InlineCompletionItem {
         insert_text: block,
         range: document.editor_range(&range),
+        command: None,
     })
 }

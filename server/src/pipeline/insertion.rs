@@ -104,8 +104,14 @@ pub fn edits(text: &str, question: &Question, answer: &Answer) -> Option<Vec<(Ra
     Some(edits)
 }
 
+/// The comment that says a remark inside of an answer.
+#[must_use]
+pub fn remark_comment(remark: &str) -> String {
+    format!("/* {} */", remark.replace("*/", "* /"))
+}
+
 fn marked(sql: &str, remark: &str) -> String {
-    let comment = format!("/* {} */", remark.replace("*/", "* /"));
+    let comment = remark_comment(remark);
     let end = sql
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .unwrap_or(sql.len())

@@ -300,6 +300,9 @@ mod insertion {
             ms: 0.0,
             tokens_per_second: 0.0,
             finish: Finish::Stop,
+            prompt: Prompt::default(),
+            author: None,
+            remark_on_author: None,
         };
         let question = questions(text).pop().expect("a question");
         let mut out = text.to_owned();

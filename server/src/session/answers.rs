@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bigquill_model::lora::AdapterStamp;
+
 use crate::pipeline::Answer;
 
 /// How many answers are kept.
@@ -17,6 +19,8 @@ pub struct AnswerKey {
     pub catalog_epoch: u64,
     /// The settings that matter for the answer.
     pub settings: Arc<crate::settings::Settings>,
+    /// The adapter in the folder that they name.
+    pub adapter: Option<AdapterStamp>,
 }
 
 /// The latest answers.

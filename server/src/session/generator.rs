@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tower_lsp::lsp_types::{MessageType, ProgressToken};
 
 use super::{Progress, Session};
-use crate::models::{self, OpenError};
+use crate::models::{self, OpenError, SharedEngine};
 use crate::settings::{Device, Settings};
 
 /// Where generators come from. Both methods block.
@@ -33,12 +33,14 @@ pub trait ModelSource: Send + Sync {
 }
 
 /// The models of this machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LocalModels;
+#[derive(Debug, Default)]
+pub struct LocalModels {
+    engine: SharedEngine,
+}
 
 impl ModelSource for LocalModels {
     fn open(&self, settings: &Settings) -> Result<Arc<dyn Generator>, OpenError> {
-        models::open(settings)
+        self.engine.open(settings)
     }
 
     fn fetch(

@@ -139,7 +139,7 @@ fn environment_value(key: &str, text: &str) -> Value {
             .map(|dataset| Value::String(dataset.trim().to_owned()))
             .collect(),
         "project" | "billing_project" | "credentials" | "endpoint" | "live_catalog" | "dry_run" | "model"
-        | "adapter" | "device" => Value::String(text.to_owned()),
+        | "adapter" | "device" | "store_file" => Value::String(text.to_owned()),
         // A word that is no number stays a text, so that the message can name it.
         _ => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
     }
@@ -183,7 +183,9 @@ fn resolve_paths(key: &str, value: Value, base: &Path) -> Value {
             .into_iter()
             .map(|item| resolve_paths(key, item, base))
             .collect(),
-        ("catalog" | "credentials", Value::String(path)) => Value::String(resolve(&path, base)),
+        ("catalog" | "credentials" | "store_file", Value::String(path)) => {
+            Value::String(resolve(&path, base))
+        }
         ("model", Value::String(name)) if is_path(&name) || ends_in_gguf(&name) => {
             Value::String(resolve(&name, base))
         }

@@ -55,7 +55,9 @@ fn later_layers_win_key_by_key() {
 
 #[test]
 fn paths_start_from_the_folder_of_the_file() {
-    let folder = folder_with("catalog = ['a.json', 'sub/*.json']\nmodel = 'm.gguf'\nadapter = 'lora'\n");
+    let folder = folder_with(
+        "catalog = ['a.json', 'sub/*.json']\nmodel = 'm.gguf'\nadapter = 'lora'\nstore_file = 'kept.sqlite'\n",
+    );
     let inside = folder.path().join("queries").join("deep");
     std::fs::create_dir_all(&inside).expect("folders");
     let loaded = load(&Sources {
@@ -66,6 +68,7 @@ fn paths_start_from_the_folder_of_the_file() {
     assert_eq!(loaded.settings.catalog, [at("a.json"), at("sub/*.json")]);
     assert_eq!(loaded.settings.model, at("m.gguf"));
     assert_eq!(loaded.settings.adapter, at("lora"));
+    assert_eq!(loaded.settings.store_path(), Some(at("kept.sqlite").into()));
     assert_eq!(loaded.config_file, Some(folder.path().join(CONFIG_FILE_NAME)));
 }
 

@@ -1,5 +1,6 @@
 //! The real binary: what it prints, where it finds faults, how it ends.
 
+mod accepted;
 mod ask;
 mod batch;
 mod catalog;

@@ -35,7 +35,7 @@ pub(crate) struct InspectArgs {
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let base = Base::open(&args.model)?;
-    let preparation = args.data.prepare(&base, &args.data.data)?;
+    let preparation = args.data.prepare(&base, &args.data.data, false)?;
     say(counts(&preparation))?;
     for line in dropped(&preparation, args.examples) {
         say(line)?;

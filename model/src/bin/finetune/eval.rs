@@ -51,7 +51,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     if let Some(adapter) = &adapter {
         adapter.check(&base.config)?;
     }
-    let mut preparation = args.data.prepare(&base, &args.data.data)?;
+    let mut preparation = args.data.prepare(&base, &args.data.data, false)?;
     thin(&mut preparation, args.limit);
     say(counts(&preparation))?;
     let sequences = preparation.completions()?;

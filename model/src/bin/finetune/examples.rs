@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use bigquill_model::prompt::DEFAULT_BUDGET;
-use bigquill_model::train::data::{Catalogs, Dropped, Example, Preparation, Preparer, read};
+use bigquill_model::train::data::{Catalogs, Dropped, Example, Preparation, Preparer, read, read_store};
 use clap::Args;
 
 use crate::base::Base;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
-    /// Examples, one JSON object a line (.jsonl, .jsonl.gz): TRL's prompt and completion, messages, prompt with chosen
-    /// and rejected, or question, catalog and bigquery_sql. May be given several times
+    /// `accepted` for the completions that bigquill kept, or the path of such a store (.sqlite, .db); else examples, one
+    /// JSON object a line (.jsonl, .jsonl.gz): TRL's prompt and completion, messages, prompt with chosen and rejected, or
+    /// question, catalog and bigquery_sql. May be given several times
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) data: Vec<PathBuf>,
     /// Files or folders with the catalogs that questions name
@@ -34,17 +35,26 @@ impl DataArgs {
         }
     }
 
-    pub(crate) fn read(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Example>> {
+    /// The examples of these files; of a store of accepted completions its pairs, where `preferences` are wanted.
+    pub(crate) fn read(&self, paths: &[PathBuf], preferences: bool) -> anyhow::Result<Vec<Example>> {
         let catalogs = Catalogs::read(&self.catalogs)?;
         let mut examples = Vec::new();
         for path in paths {
-            examples.extend(read(path, &catalogs)?);
+            examples.extend(match read_store(path, preferences)? {
+                Some(stored) => stored,
+                None => read(path, &catalogs)?,
+            });
         }
         Ok(examples)
     }
 
-    pub(crate) fn prepare(&self, base: &Base, paths: &[PathBuf]) -> anyhow::Result<Preparation> {
-        Ok(self.preparer(base).prepare(&self.read(paths)?)?)
+    pub(crate) fn prepare(
+        &self,
+        base: &Base,
+        paths: &[PathBuf],
+        preferences: bool,
+    ) -> anyhow::Result<Preparation> {
+        Ok(self.preparer(base).prepare(&self.read(paths, preferences)?)?)
     }
 }
 

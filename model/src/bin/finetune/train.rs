@@ -143,14 +143,14 @@ impl Data {
 impl<'a> Run<'a> {
     fn prepare(args: &'a TrainArgs) -> anyhow::Result<Self> {
         let base = Base::open(&args.model)?;
-        let mut preparation = args.data.prepare(&base, &args.data.data)?;
+        let mut preparation = args.data.prepare(&base, &args.data.data, args.preference)?;
         let held_out = if args.eval_share > 0.0 {
             Some(hold_out(&mut preparation, args.eval_share, args.seed))
                 .filter(|held| !held.examples.is_empty())
         } else if args.eval_data.is_empty() {
             None
         } else {
-            Some(args.data.prepare(&base, &args.eval_data)?)
+            Some(args.data.prepare(&base, &args.eval_data, args.preference)?)
         };
         let data = Data::new(&preparation, args.preference)?;
         let held_out = match held_out {

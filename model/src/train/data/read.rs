@@ -9,6 +9,7 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::corpus::PromptMessage;
 use crate::generate::{Message, Prompt, Role};
 
 use super::{Answer, Catalogs, DataError, Example, ExamplePrompt, Place};
@@ -205,33 +206,30 @@ fn answer_text(value: Value, key: &str) -> Result<String, String> {
 }
 
 fn chat(value: Value, key: &str) -> Result<Vec<Message>, String> {
-    #[derive(Deserialize)]
-    struct Raw {
-        role: String,
-        content: String,
-    }
-    let raw: Vec<Raw> = serde_json::from_value(value)
+    let raw: Vec<PromptMessage> = serde_json::from_value(value)
         .map_err(|error| format!("`{key}` is neither text nor messages ({error})"))?;
     if raw.is_empty() {
         return Err(format!("`{key}` has no message"));
     }
-    let message = |raw: Raw| {
-        let role = match raw.role.as_str() {
-            "system" => Role::System,
-            "user" => Role::User,
-            "assistant" => Role::Assistant,
-            other => {
-                return Err(format!(
-                    "`{key}` has a message of the role {other:?}, which is not known"
-                ));
-            }
-        };
-        Ok(Message {
-            role,
-            content: raw.content,
-        })
+    raw.into_iter().map(|raw| message(raw, key)).collect()
+}
+
+/// A message of a role that is known.
+pub(super) fn message(raw: PromptMessage, key: &str) -> Result<Message, String> {
+    let role = match raw.role.as_str() {
+        "system" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        other => {
+            return Err(format!(
+                "`{key}` has a message of the role {other:?}, which is not known"
+            ));
+        }
     };
-    raw.into_iter().map(message).collect()
+    Ok(Message {
+        role,
+        content: raw.content,
+    })
 }
 
 fn filled(text: String, key: &str) -> Result<String, String> {
