@@ -101,7 +101,7 @@ async fn train(folder: &Path) {
         .args([
             "--keep-activations",
             "--epochs",
-            "7",
+            "6",
             "--batch",
             "3",
             "--micro-batch",
@@ -109,7 +109,7 @@ async fn train(folder: &Path) {
             "--rank",
             "8",
             "--learning-rate",
-            "8e-3",
+            "1e-2",
         ])
         .current_dir(folder)
         .output()
