@@ -29,7 +29,7 @@ pub use batch::{Batch, Sequence};
 pub use checkpoint::{Best, Checkpoint, Settings};
 pub use error::TrainError;
 pub use evaluate::{Greedy, measure};
-pub use memory::{Load, MemoryEstimate, available};
+pub use memory::{Load, MemoryEstimate, available, peak_memory};
 pub use model::LoraModel;
 pub use objective::{Completions, Objective, Tally};
 pub use parameters::LoraOptions;

@@ -37,6 +37,9 @@ pub(crate) trait Kernels: fmt::Debug + Sync {
     /// Bytes that can still be allocated, where the device tells.
     fn free_memory(&self, device: &Device) -> Option<f64>;
 
+    /// The most bytes that this process held on the device so far, where it tells.
+    fn peak_memory(&self, device: &Device) -> Option<f64>;
+
     /// A stored weight as floats, in its shape.
     fn dequantize(&self, weight: &QTensor, dtype: DType) -> Result<Tensor>;
 

@@ -146,6 +146,12 @@ pub fn available(device: &Device) -> Option<f64> {
     kernels::of(device).free_memory(device)
 }
 
+/// The most memory that this process held on a device so far, in bytes, where it tells; the CPU's is the system's to tell.
+#[must_use]
+pub fn peak_memory(device: &Device) -> Option<f64> {
+    kernels::of(device).peak_memory(device)
+}
+
 fn system() -> Option<f64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = meminfo.lines().find(|line| line.starts_with("MemAvailable:"))?;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use bigquill_model::lora::LoraAdapter;
 use bigquill_model::train::{
     Activations, Best, Checkpoint, Load, LoraModel, LoraOptions, MemoryEstimate, Sequence, Settings,
-    TrainOptions, Trainer, Update, available,
+    TrainOptions, Trainer, Update, available, peak_memory,
 };
 use clap::Args;
 use serde_json::{Map, Value};
@@ -256,7 +256,11 @@ impl<'a> Run<'a> {
             ("seconds", seconds),
             ("tokens_per_second", update.tokens as f64 / seconds),
         ];
-        values.extend(resident().map(|bytes| ("memory_bytes", bytes as f64)));
+        let device = trainer.model().device();
+        let on_device = peak_memory(device).map(|bytes| bytes as u64);
+        self.progress.device_peak = on_device;
+        self.progress.memory = on_device.or_else(resident);
+        values.extend(self.progress.memory.map(|bytes| ("memory_bytes", bytes as f64)));
         self.write(update.step, &values)?;
         self.progress.add(update, seconds);
         Ok(())
@@ -338,6 +342,10 @@ pub(crate) struct Progress {
     seconds: f64,
     /// An average over about twenty updates.
     loss: Option<f64>,
+    /// Bytes that the process holds, or held at most on another device than the CPU.
+    memory: Option<u64>,
+    /// The most that it held on such a device.
+    device_peak: Option<u64>,
     /// What was measured of the epoch that is kept.
     measured: Option<String>,
     /// The epoch that is kept, where they were compared.
@@ -355,7 +363,9 @@ impl Progress {
 
     fn text(&self, update: &Update, total: u64) -> String {
         let left = self.seconds / self.updates.max(1) as f64 * (total - update.step) as f64;
-        let memory = resident().map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
+        let memory = self
+            .memory
+            .map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
         format!(
             "loss {:.4}, |g| {:.2}, {:.0} tokens/s{memory}, {} left",
             self.loss.unwrap_or_default(),
@@ -383,6 +393,9 @@ impl Progress {
                 "tokens per second",
                 format!("{:.0}", self.tokens as f64 / self.seconds),
             );
+        }
+        if let Some(bytes) = self.device_peak {
+            add("peak memory on the device", size(bytes));
         }
         if let Some(bytes) = peak() {
             add("peak memory of the process", size(bytes));

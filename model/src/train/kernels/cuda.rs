@@ -12,6 +12,9 @@ use candle_core::cuda::cudarc::cublas::result::gemm_ex;
 use candle_core::cuda::cudarc::cublas::sys::{
     cublasComputeType_t, cublasGemmAlgo_t, cublasOperation_t, cudaDataType,
 };
+use candle_core::cuda::cudarc::driver::sys::{
+    CUdevice, CUmemPool_attribute, CUresult, cuDeviceGetDefaultMemPool, cuMemPoolGetAttribute,
+};
 use candle_core::cuda::cudarc::driver::{DevicePtr, LaunchConfig, PushKernelArg};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Layout, Result, Storage, Tensor, bail};
@@ -32,6 +35,18 @@ impl Kernels for Cuda {
         let stream = device.as_cuda_device().ok()?.cuda_stream();
         let (free, _) = stream.context().mem_get_info().ok()?;
         Some(free as f64)
+    }
+
+    /// What the allocator's pool held at most, and what was taken beside it: the context, the libraries.
+    fn peak_memory(&self, device: &Device) -> Option<f64> {
+        let stream = device.as_cuda_device().ok()?.cuda_stream();
+        let (free, total) = stream.context().mem_get_info().ok()?;
+        let [now, most] = [
+            CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT,
+            CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH,
+        ]
+        .map(|attribute| pool_attribute(stream.context().cu_device(), attribute));
+        Some((total - free) as f64 - now? as f64 + most? as f64)
     }
 
     fn dequantize(&self, weight: &QTensor, dtype: DType) -> Result<Tensor> {
@@ -221,6 +236,23 @@ impl Kernels for Cuda {
         launch(&logits, "cross_entropy", rows, &arguments)?;
         Ok((losses, slopes.then_some(logits)))
     }
+}
+
+/// Bytes, of the pool that tensors are allocated from.
+fn pool_attribute(device: CUdevice, attribute: CUmemPool_attribute) -> Option<u64> {
+    let mut pool = std::ptr::null_mut();
+    let mut bytes = 0u64;
+    // SAFETY: both write what they are asked for into a place of that type; this attribute is a 64-bit number.
+    let results = unsafe {
+        [
+            cuDeviceGetDefaultMemPool(&raw mut pool, device),
+            cuMemPoolGetAttribute(pool, attribute, (&raw mut bytes).cast::<c_void>()),
+        ]
+    };
+    results
+        .iter()
+        .all(|result| *result == CUresult::CUDA_SUCCESS)
+        .then_some(bytes)
 }
 
 /// Some sequences of a batch, a matrix for each key's head: queries `(groups, heads / kv_heads · tokens, head_dim)`, keys

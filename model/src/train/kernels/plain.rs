@@ -15,6 +15,10 @@ impl Kernels for Plain {
         None
     }
 
+    fn peak_memory(&self, _: &Device) -> Option<f64> {
+        None
+    }
+
     fn dequantize(&self, weight: &QTensor, dtype: DType) -> Result<Tensor> {
         weight.dequantize(&weight.device())?.to_dtype(dtype)
     }
