@@ -118,11 +118,8 @@ impl From<OutcomeName> for Became {
 
 pub(super) fn run(args: &AcceptedArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
     let path = store_path(args, common)?;
-    if let AcceptedCommand::Import { files } = &args.command {
-        return import_files(files, &Corpus::open(&path)?, out);
-    }
     // To look is no reason to make a file.
-    if !path.exists() {
+    if !path.exists() && !matches!(args.command, AcceptedCommand::Import { .. }) {
         message(&format!(
             "bigquill: {} is not there: nothing was kept; the language server keeps completions where \
              `store_accepted = true` is set",
@@ -303,16 +300,13 @@ fn import_files(files: &[PathBuf], store: &Corpus, out: &mut Output) -> anyhow::
                 error.what
             )
         })?;
-        read.push((file, completions));
+        read.extend(completions);
     }
     let before = store.stats()?.total();
-    let mut found = 0;
-    for (_, completions) in &read {
-        found += completions.len();
-        for completion in completions {
-            store.add(completion)?;
-        }
+    for completion in &read {
+        store.add(completion)?;
     }
+    let found = read.len();
     let new = store.stats()?.total() - before;
     out.line(&format!(
         "{found} completions read, {new} of them new, in {}",
