@@ -156,6 +156,9 @@ pub struct Example {
     pub prompt: ExamplePrompt,
     /// What is learned.
     pub answer: Answer,
+    /// Catalogs of which one has to take the answer, beside that of a question; none where it need not be SQL. An empty
+    /// catalog asks for the grammar alone.
+    pub against: Vec<Arc<CatalogSnapshot>>,
 }
 
 #[cfg(test)]

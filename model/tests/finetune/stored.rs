@@ -67,6 +67,47 @@ fn what_was_wanted_is_learned() {
 }
 
 #[test]
+fn what_no_longer_holds_is_left_out_and_named() {
+    let place = Place::new();
+    let store = Corpus::open(&place.path("accepted.sqlite")).unwrap();
+    for sql in [
+        "SELECT id FROM shop.orders",
+        "SELECT gone FROM shop.orders",
+        "SELECT id FROM shop.orders WHERE (",
+    ] {
+        let completion = Completion {
+            question: sql.to_owned(),
+            prompt: vec![PromptMessage {
+                role: "user".to_owned(),
+                content: sql.to_owned(),
+            }],
+            tables: vec!["shop.orders".to_owned()],
+            generated: sql.to_owned(),
+            kept: None,
+            outcome: Outcome::Accepted,
+            proved_by: None,
+            model: "tiny".to_owned(),
+            adapter: None,
+            offered_at: 0,
+        };
+        store.add(&completion).unwrap();
+    }
+    let inspect = "data inspect --model tiny.gguf --data accepted.sqlite";
+    let said = place.run(inspect);
+    assert!(said.contains("2 of 3 examples"), "{said}");
+    assert!(said.contains("accepted.sqlite:3: "), "{said}");
+    let table = r#"{"tableReference": {"projectId": "p", "datasetId": "shop", "tableId": "orders"},
+        "schema": {"fields": [{"name": "id", "type": "INTEGER"}]}}"#;
+    std::fs::write(place.path("now.json"), format!("[{table}]")).unwrap();
+    let said = place.run(&format!("{inspect} --current-catalog now.json"));
+    assert!(said.contains("1 of 3 examples"), "{said}");
+    assert!(
+        said.contains("accepted.sqlite:2: ") && said.contains("gone"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_store_without_anything_to_learn_is_told() {
     let place = Place::new();
     store(&place, "shown.db", &[Outcome::Shown, Outcome::Accepted]);

@@ -1,6 +1,7 @@
 //! The flags that name data, and the way from them to sequences.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::ensure;
 use bigquill_model::prompt::DEFAULT_BUDGET;
@@ -21,6 +22,10 @@ pub(crate) struct DataArgs {
     /// Files or folders with the catalogs that questions name
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) catalogs: Vec<PathBuf>,
+    /// The catalog as it is now (`bigquill catalog sync --out FILE`): answers of the store and to chats that no longer hold
+    /// against it are left out and counted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) current_catalog: Option<PathBuf>,
     /// Longest sequence in tokens, answer included; longer examples are left out and counted, never cut
     #[arg(long, value_name = "TOKENS", default_value_t = 1280)]
     pub(crate) max_tokens: usize,
@@ -51,12 +56,18 @@ impl DataArgs {
     /// The examples of these files; of a store of accepted completions its pairs, where `preferences` are wanted.
     pub(crate) fn read(&self, paths: &[PathBuf], preferences: bool) -> anyhow::Result<Vec<Example>> {
         let catalogs = Catalogs::read(&self.catalogs)?;
+        let current = Catalogs::read(self.current_catalog.as_slice())?;
         let mut examples = Vec::new();
         for path in paths {
             examples.extend(match read_store(path, preferences)? {
                 Some(stored) => stored,
                 None => read(path, &catalogs)?,
             });
+        }
+        if self.current_catalog.is_some() {
+            for example in &mut examples {
+                example.against = current.iter().map(|(_, catalog)| Arc::clone(catalog)).collect();
+            }
         }
         Ok(examples)
     }

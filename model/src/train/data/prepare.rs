@@ -89,7 +89,7 @@ impl Preparer<'_> {
                 place: example.place.clone(),
                 source,
             };
-            if let Some(why) = proof(example).and_then(|proof| refusal_of(&proof)) {
+            if let Some(why) = refused(example) {
                 preparation.refused.push(Dropped {
                     place: example.place.clone(),
                     why,
@@ -174,6 +174,17 @@ impl Preparer<'_> {
             tables,
         })
     }
+}
+
+/// Why an answer is not learned: BigQuery would refuse it against the question's catalog, or against each that is named.
+fn refused(example: &Example) -> Option<String> {
+    if let Some(proof) = proof(example) {
+        return refusal_of(&proof);
+    }
+    let (Answer::Completion(sql) | Answer::Preference { chosen: sql, .. }) = &example.answer;
+    let refusals = example.against.iter().map(|catalog| refusal(sql, catalog));
+    // None as soon as one takes it.
+    refusals.collect::<Option<Vec<_>>>()?.into_iter().next()
 }
 
 /// What is known of the answer to a question over known tables.

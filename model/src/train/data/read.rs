@@ -74,6 +74,7 @@ pub fn read(path: &Path, catalogs: &Catalogs) -> Result<Vec<Example>, DataError>
                     place,
                     prompt,
                     answer,
+                    against: Vec::new(),
                 });
             }
             Err(what) => wrong.push((place, what)),

@@ -13,7 +13,7 @@ use super::{Answer, DataError, Example, ExamplePrompt, Place};
 const ACCEPTED: &str = "accepted";
 
 /// The examples of the store, where the path names one: of each completion that was taken the SQL that was wanted, or with
-/// `preferences` the pairs. None where the path is another file's.
+/// `preferences` the pairs. The SQL has to be GoogleSQL by its grammar; a person may have saved half a query. None where the path is another file's.
 ///
 /// # Errors
 /// Where the store is not there, cannot be read, or has nothing to learn.
@@ -66,6 +66,7 @@ pub fn read_store(path: &Path, preferences: bool) -> Result<Option<Vec<Example>>
                 },
             },
             place,
+            against: vec![Arc::default()],
         });
     }
     if examples.is_empty() {
