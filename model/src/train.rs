@@ -14,7 +14,6 @@ mod ops;
 mod optimizer;
 mod parameters;
 mod preference;
-mod random;
 mod recompute;
 mod schedule;
 mod trainer;

@@ -9,6 +9,7 @@ mod eval;
 mod examples;
 mod merge;
 mod progress;
+mod synthesize;
 mod train;
 
 use std::io::Write as _;
@@ -24,6 +25,7 @@ use tracing::level_filters::LevelFilter;
     version,
     about = "Trains LoRA adapters for the models that bigquill serves",
     after_help = "Examples:\n  \
+        finetune data synthesize --catalog team.jsonl --out made.jsonl\n  \
         finetune data inspect --model base.gguf --data accepted.jsonl\n  \
         finetune train --model base.gguf --data accepted.jsonl --out adapters/team --plan\n  \
         finetune train --model base.gguf --data accepted.jsonl --out adapters/team\n  \
@@ -40,7 +42,7 @@ struct Cli {
 enum Command {
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
-    #[command(subcommand, about = "Look at training data")]
+    #[command(subcommand, about = "Look at training data, or make some")]
     Data(data::DataCommand),
     Merge(merge::MergeArgs),
 }
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Data(data::DataCommand::Inspect(args)) => data::run(&args),
+        Command::Data(data::DataCommand::Synthesize(args)) => synthesize::run(&args),
         Command::Merge(args) => merge::run(&args),
     };
     match result {

@@ -1,13 +1,14 @@
-//! Named catalogs from files: one JSON object a line with `name` and `tables`.
+//! Named catalogs from files: one JSON object a line with `name` and `tables`, or a snapshot file as `bigquill catalog sync`
+//! writes it, which is one catalog and called like the file.
 //!
 //! Tables are BigQuery's own resources (`tables.get`), or the short form `dataset`, `table`, `fields`; beside short
 //! tables stand `foreign_keys` and `primary_keys` as `table.column`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bigquill_analysis::schema::{CatalogSnapshot, read_resources};
+use bigquill_analysis::schema::{CatalogSnapshot, ResourceError, read_resources};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::{DataError, Place};
 
 /// Catalogs by name.
 #[derive(Debug, Clone, Default)]
-pub struct Catalogs(HashMap<String, Arc<CatalogSnapshot>>);
+pub struct Catalogs(BTreeMap<String, Arc<CatalogSnapshot>>);
 
 #[derive(Deserialize)]
 struct Line {
@@ -34,7 +35,7 @@ impl Catalogs {
     /// # Errors
     /// Where a file cannot be read or a line is no catalog.
     pub fn read(paths: &[PathBuf]) -> Result<Self, DataError> {
-        let mut catalogs = HashMap::new();
+        let mut catalogs = BTreeMap::new();
         for path in paths
             .iter()
             .map(|path| files(path))
@@ -42,12 +43,22 @@ impl Catalogs {
             .concat()
         {
             let text = text_of(&path)?;
+            if is_snapshot(&text) {
+                let (name, snapshot) = snapshot(&path, &text)?;
+                catalogs.insert(name, Arc::new(snapshot));
+                continue;
+            }
             for (place, line) in lines(&path, &text) {
                 let (name, snapshot) = catalog(line).map_err(|what| DataError::Catalog { place, what })?;
                 catalogs.insert(name, Arc::new(snapshot));
             }
         }
         Ok(Self(catalogs))
+    }
+
+    /// The catalogs in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<CatalogSnapshot>)> {
+        self.0.iter().map(|(name, snapshot)| (name.as_str(), snapshot))
     }
 
     /// The catalog of that name; an empty one for a question that names none.
@@ -81,6 +92,33 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Whether a file has tables rather than named catalogs.
+fn is_snapshot(text: &str) -> bool {
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    let first = start.lines().next().unwrap_or_default();
+    start.starts_with('[') || first.contains("\"tableReference\"") || first.contains("\"routineReference\"")
+}
+
+/// The one catalog of a snapshot file, called like the file.
+fn snapshot(path: &Path, text: &str) -> Result<(String, CatalogSnapshot), DataError> {
+    let (tables, routines, errors) = read_resources(text);
+    if let Some(error) = errors.first() {
+        let line = match error {
+            ResourceError::Json { line, .. } | ResourceError::Resource { line, .. } => *line,
+        };
+        return Err(DataError::Catalog {
+            place: Place {
+                path: path.into(),
+                line,
+            },
+            what: error.to_string(),
+        });
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let name = name.split('.').next().unwrap_or_default().to_owned();
+    Ok((name, CatalogSnapshot::new(None, tables, routines)))
 }
 
 fn catalog(line: &str) -> Result<(String, CatalogSnapshot), String> {

@@ -7,7 +7,7 @@ use candle_core::{D, DType, Device, Result, Tensor, Var};
 
 use super::*;
 use crate::gguf::Quantization;
-use crate::train::random::Random;
+use crate::random::Random;
 
 const CPU: Device = Device::Cpu;
 

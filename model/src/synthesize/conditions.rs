@@ -1,0 +1,561 @@
+//! Conditions: a comparison in SQL, and the ways in which it is said of rows.
+
+use bigquill_analysis::schema::DataType;
+
+use super::columns::{Attribute, Event, Role, State};
+use super::descriptions::{Value, quoted};
+use super::dice::Dice;
+use super::periods::Period;
+use super::source::{Field, Source, alias, path};
+use super::tables::{Array, Elements};
+use super::thresholds;
+use super::words;
+
+/// A condition on rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Condition {
+    pub(super) sql: String,
+    /// The owner whose attribute it is about; none for the row's own.
+    pub(super) owner: Option<usize>,
+    /// "shipped", where it can stand before the noun.
+    pub(super) adjective: Option<String>,
+    /// "with status shipped", behind the plural.
+    pub(super) post: String,
+    /// "has status shipped", behind the singular.
+    pub(super) predicate: String,
+    /// It chooses a time: said last.
+    pub(super) is_time: bool,
+    /// What it is about, so that no two conditions are about the same.
+    pub(super) about: String,
+}
+
+/// Some conditions on different fields; `most` at most.
+pub(super) fn some(source: &Source<'_>, dice: &mut Dice, most: usize) -> Vec<Condition> {
+    let count = dice.weighted(&[(0, 4.5), (1, 4.0), (2, 1.5)]).unwrap_or(0).min(most);
+    exactly(source, dice, count)
+}
+
+/// As many conditions on different fields, if there are as many.
+pub(super) fn exactly(source: &Source<'_>, dice: &mut Dice, count: usize) -> Vec<Condition> {
+    let mut found: Vec<Condition> = Vec::new();
+    for _ in 0..count * 8 {
+        if found.len() == count {
+            break;
+        }
+        if let Some(condition) = one(source, dice)
+            && found.iter().all(|other| other.about != condition.about && !(other.is_time && condition.is_time))
+        {
+            found.push(condition);
+        }
+    }
+    complete(source, dice, &mut found);
+    found
+}
+
+/// Adds what rows of this source cannot be read without: the partition filter, the shards.
+pub(super) fn complete(source: &Source<'_>, dice: &mut Dice, found: &mut Vec<Condition>) {
+    let sharded = source.table.sharded && !found.iter().any(|c| c.sql.contains("_TABLE_SUFFIX")) && dice.chance(0.85);
+    let time = source.table_time();
+    let bound = |c: &Condition| time.is_some_and(|t| c.is_time && c.about == t.sql);
+    if sharded {
+        found.retain(|c| !c.is_time);
+        found.extend(shards(source, dice));
+    } else if source.table.filter_required && !found.iter().any(bound) {
+        found.retain(|c| !c.is_time);
+        if let Some(time) = time {
+            let period = loop {
+                let period = Period::draw(dice, time.attribute.data_type != DataType::Date);
+                if !period.is_recurring() {
+                    break period;
+                }
+            };
+            found.extend(in_period(source, time, &period, dice));
+        }
+    }
+}
+
+/// One condition.
+pub(super) fn one(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
+    let weight = |field: &Field<'_>| {
+        let of_role = match field.attribute.role {
+            Role::Category if !field.attribute.values.is_empty() => 4.0,
+            Role::Category => 0.8,
+            Role::Flag => 3.0,
+            Role::Measure(_) => 2.0,
+            Role::Time if is_main(source, field) => 6.0,
+            Role::Time => 2.0,
+            Role::Year => 1.5,
+            Role::Text | Role::Email | Role::Path => 0.8,
+            Role::Label => 0.6,
+            Role::Key | Role::Other => 0.0,
+        };
+        of_role * if field.owner.is_some() { 0.7 } else { 1.0 }
+    };
+    let arrays: f32 = if source.unnested || !source.owners.is_empty() { 0.0 } else { 2.0 };
+    let lists = &source.table.arrays;
+    if !lists.is_empty() && dice.chance(arrays / (arrays + 8.0)) {
+        let array = dice.pick(lists)?;
+        return on_array(source, array, dice);
+    }
+    let weights: Vec<(usize, f32)> = source.fields.iter().enumerate().map(|(i, f)| (i, weight(f))).collect();
+    let field = &source.fields[dice.weighted(&weights)?];
+    on_field(source, field, dice)
+}
+
+fn is_main(source: &Source<'_>, field: &Field<'_>) -> bool {
+    source.time().is_some_and(|time| time.sql == field.sql)
+}
+
+/// A condition on this field.
+pub(super) fn on_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
+    let attribute = field.attribute;
+    let mut condition = if attribute.missing.is_some() && dice.chance(0.5) {
+        on_missing(source, field, dice)
+    } else {
+        match attribute.role {
+            Role::Category => on_category(field, dice),
+            Role::Flag => Some(on_flag(field, dice.chance(0.3))),
+            Role::Measure(_) => on_measure(field, dice),
+            Role::Time => on_time(source, field, dice),
+            Role::Year => Some(on_year(attribute, &field.sql, dice)),
+            Role::Text | Role::Email | Role::Path | Role::Label => on_text(field, dice),
+            Role::Key | Role::Other => None,
+        }
+    }?;
+    condition.owner = field.owner;
+    condition.about.clone_from(&field.sql);
+    Some(condition)
+}
+
+fn simple(sql: String, with: &str) -> Condition {
+    Condition {
+        sql,
+        post: format!("with {with}"),
+        predicate: format!("has {with}"),
+        ..Condition::default()
+    }
+}
+
+/// Values of columns that no description lists, by the last word of the noun.
+const POOLS: &[(&[&str], &[&str])] = &[
+    (&["country", "nationality", "flag", "territory"], &["Germany", "France", "Spain", "Canada", "Japan", "Brazil", "Kenya", "Norway"]),
+    (&["city", "town", "municipality", "location", "office"], &["Berlin", "Lyon", "Boston", "Osaka", "Leeds", "Porto", "Denver", "Graz"]),
+    (&["currency"], &["EUR", "USD", "GBP", "CHF"]),
+    (&["language", "locale"], &["en", "de", "fr", "es"]),
+    (&["os"], &["Android", "iOS", "Windows", "Linux"]),
+];
+
+fn value_of(attribute: &Attribute, dice: &mut Dice) -> Option<Value> {
+    if !attribute.values.is_empty() {
+        return dice.pick(&attribute.values).cloned();
+    }
+    let last = attribute.noun.rsplit(' ').next()?.to_lowercase();
+    let (_, pool) = POOLS.iter().find(|(words, _)| words.contains(&last.as_str()))?;
+    let codes = attribute.name.to_lowercase().contains("code");
+    if codes || attribute.data_type != DataType::String {
+        return None;
+    }
+    dice.pick(pool).map(|value| Value::string(value))
+}
+
+fn on_category(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
+    let (attribute, sql) = (field.attribute, &field.sql);
+    let value = value_of(attribute, dice)?;
+    let noun = &attribute.noun;
+    let several = attribute.values.len() > 2;
+    if several && dice.chance(0.12) {
+        let other = attribute.values.iter().find(|v| **v != value)?;
+        let said = format!("{noun} {} or {}", value.said, other.said);
+        return Some(simple(format!("{sql} IN ({}, {})", value.sql, other.sql), &said));
+    }
+    if several && dice.chance(0.08) {
+        return Some(Condition {
+            sql: format!("{sql} != {}", value.sql),
+            post: format!("whose {noun} is not {}", said(&value, dice)),
+            predicate: format!("has another {noun} than {}", value.said),
+            ..Condition::default()
+        });
+    }
+    let said = said(&value, dice);
+    let mut condition = simple(format!("{sql} = {}", value.sql), &format!("{noun} {said}"));
+    match dice.below(4) {
+        0 => condition.post = format!("whose {noun} is {said}"),
+        1 => condition.post = format!("where the {noun} is {said}"),
+        _ => {}
+    }
+    condition.adjective = adjective(attribute, &value);
+    let last = noun.rsplit(' ').next().unwrap_or_default();
+    if ["country", "city", "town", "region", "district", "borough"].contains(&last) && noun.split(' ').count() == 1 && dice.chance(0.7) {
+        let place = if last == "district" || last == "region" { format!("the {} {last}", value.said) } else { value.said.clone() };
+        condition.post = format!("{} {place}", dice.word(&["from", "in"]));
+        condition.predicate = format!("is from {place}");
+    }
+    Some(condition)
+}
+
+/// A value as it is said: in quotes where it has several words or one might take it for a word of the question.
+fn said(value: &Value, dice: &mut Dice) -> String {
+    let quotes = if value.said.contains(' ') { 0.5 } else { 0.2 };
+    if value.sql.starts_with('\'') && dice.chance(quotes) { format!("'{}'", value.said) } else { value.said.clone() }
+}
+
+/// The value before the noun, where it tells a state.
+fn adjective(attribute: &Attribute, value: &Value) -> Option<String> {
+    let last = attribute.noun.rsplit(' ').next()?.to_lowercase();
+    let states = ["status", "state", "stage", "outcome", "result", "verdict", "decision", "severity", "stage", "flag"];
+    let lower = value.said.to_lowercase();
+    // Of a nested field no prompt shows the values: what is said is what stands there.
+    let spelled = attribute.path.len() == 1 || lower == value.said;
+    let fits = states.contains(&last.as_str()) && words::is_adjective(&lower) && lower.split(' ').count() == 1 && spelled;
+    fits.then_some(lower)
+}
+
+/// A condition on a flag; where `not`, that it is false.
+pub(super) fn on_flag(field: &Field<'_>, not: bool) -> Condition {
+    let sql = if not { format!("NOT {}", field.sql) } else { field.sql.clone() };
+    let (adjective, post, predicate) = match (&field.attribute.state, not) {
+        (Some(State::Adjective(word)), false) => (Some(word.clone()), format!("that are {word}"), format!("is {word}")),
+        (Some(State::Adjective(word)), true) => (None, format!("that are not {word}"), format!("is not {word}")),
+        (Some(State::Marked(word)), false) => (None, format!("marked as {word}"), format!("is marked as {word}")),
+        (Some(State::Marked(word)), true) => (None, format!("not marked as {word}"), format!("is not marked as {word}")),
+        (Some(State::Phrase(word)), false) => (None, format!("that are {word}"), format!("is {word}")),
+        (Some(State::Phrase(word)), true) => (None, format!("that are not {word}"), format!("is not {word}")),
+        (Some(State::With(word)), false) => (None, format!("with {word}"), format!("has {word}")),
+        (Some(State::With(word)), true) => (None, format!("without {word}"), format!("has no {word}")),
+        (None, _) => (None, format!("with {}", field.attribute.noun), format!("has {}", field.attribute.noun)),
+    };
+    Condition {
+        sql,
+        adjective,
+        post,
+        predicate,
+        ..Condition::default()
+    }
+}
+
+/// Nouns that one has one of: "with an amount over 5".
+const COUNTABLE: &[&str] = &[
+    "age", "amount", "balance", "budget", "capacity", "cost", "delay", "discount", "distance", "duration", "fee", "fine", "income", "latency",
+    "length", "level", "limit", "loss", "number", "premium", "price", "rate", "rating", "salary", "score", "speed", "temperature", "time",
+    "tip", "total", "value", "volume", "weight", "yield", "percentage", "probability", "factor", "height", "goal", "refund", "grade",
+];
+
+fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
+    let attribute = field.attribute;
+    let limit = thresholds::draw(attribute, dice)?;
+    let noun = &attribute.noun;
+    let sql = &field.sql;
+    let counted = attribute.measure().is_some_and(|m| m.counted);
+    let last = noun.rsplit(' ').next().unwrap_or(noun);
+    let said = if COUNTABLE.contains(&last) { words::with_article(noun) } else { noun.clone() };
+    if dice.chance(0.12) {
+        let high = [2.0, 2.5, 4.0].map(|by| limit.value * by);
+        let high = high[dice.below(3)].round();
+        if high > limit.value && limit.value > 0.0 && attribute.range.is_none() && attribute.unit.is_none_or(|u| u.short != "%") {
+            let between = format!("between {} and {}", limit.sql, limit.said.replacen(&limit.sql, &thresholds::number(high), 1));
+            let with = if counted { format!("{between} {noun}") } else { format!("{said} {between}") };
+            return Some(simple(format!("{sql} BETWEEN {} AND {}", limit.sql, thresholds::number(high)), &with));
+        }
+    }
+    let (operator, more, of) = match dice.below(8) {
+        0..4 => (">", "more than", dice.word(&["over", "above", "of more than"])),
+        4 => (">=", "at least", "of at least"),
+        5..7 => ("<", "fewer than", dice.word(&["below", "under", "of less than"])),
+        _ => ("<=", "at most", "of at most"),
+    };
+    let with = if counted { format!("{more} {} {noun}", limit.said) } else { format!("{said} {of} {}", limit.said) };
+    let counts_nothing = counted && limit.value <= 1.0 && operator.starts_with('<');
+    (!counts_nothing).then(|| simple(format!("{sql} {operator} {}", limit.sql), &with))
+}
+
+fn on_year(attribute: &Attribute, sql: &str, dice: &mut Dice) -> Condition {
+    let noun = &attribute.noun;
+    let born = noun.contains("birth");
+    let year = if born { dice.between(1950, 2004) } else { dice.between(2005, 2025) };
+    let kind = noun.strip_suffix(" year").unwrap_or(noun).to_owned();
+    let (operator, when) = match dice.below(4) {
+        0 => ("<", format!("before {year}")),
+        1 => (">", format!("after {year}")),
+        2 => (">=", format!("in {year} or later")),
+        _ => ("=", format!("in {year}")),
+    };
+    let event = match kind.as_str() {
+        "birth" => Some("born"),
+        "release" => Some("released"),
+        "built" | "year built" => Some("built"),
+        "founded" | "founding" => Some("founded"),
+        _ => None,
+    };
+    let sql = format!("{sql} {operator} {year}");
+    match event {
+        Some(event) => Condition {
+            sql,
+            post: format!("{event} {when}"),
+            predicate: format!("was {event} {when}"),
+            ..Condition::default()
+        },
+        None => simple(sql, &format!("{} {}", words::with_article(noun), when.replace("in ", "of "))),
+    }
+}
+
+fn is_life(attribute: &Attribute) -> bool {
+    ["birth", "born", "founded", "dob"].iter().any(|w| attribute.noun.contains(w) || attribute.name.to_lowercase().contains(w))
+}
+
+fn is_to_come(attribute: &Attribute) -> bool {
+    let name = attribute.name.to_lowercase();
+    matches!(attribute.event, Some(Event::Present(_)))
+        || ["due", "expir", "until", "valid_to", "renew", "deadline", "ends_", "promised", "trial"].iter().any(|w| name.contains(w))
+}
+
+fn on_time(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
+    let attribute = field.attribute;
+    if is_life(attribute) && attribute.noun.contains("birth") && dice.chance(0.4) && attribute.data_type == DataType::Date {
+        let age = *dice.pick(&[18, 25, 30, 40, 50, 60, 65])?;
+        let (operator, word) = if dice.chance(0.6) { (">", "older") } else { ("<", "younger") };
+        return Some(Condition {
+            sql: format!("DATE_DIFF(CURRENT_DATE(), {}, YEAR) {operator} {age}", field.sql),
+            post: format!("{word} than {age}"),
+            predicate: format!("is {word} than {age}"),
+            ..Condition::default()
+        });
+    }
+    let period = if is_life(attribute) {
+        Period::past(dice)
+    } else if is_to_come(attribute) && dice.chance(0.6) {
+        Period::coming(dice)
+    } else {
+        Period::draw(dice, attribute.data_type != DataType::Date)
+    };
+    in_period(source, field, &period, dice)
+}
+
+/// That the field lies in the span.
+pub(super) fn in_period(source: &Source<'_>, field: &Field<'_>, period: &Period, dice: &mut Dice) -> Option<Condition> {
+    let attribute = field.attribute;
+    let when = period.said(dice);
+    let noun = &attribute.noun;
+    let bare = is_main(source, field) && source.table.time.is_some() && field.owner.is_none() && is_dated(source);
+    let owner = field.owner.map(|o| &source.owners[o].noun.one).unwrap_or(&source.subject.one);
+    let who = if words::is_person(owner) { "who" } else { "that" };
+    let (post, predicate) = match &attribute.event {
+        Some(Event::Passive(verb)) => (format!("{verb} {when}"), format!("was {verb} {when}").replace("was due", "is due")),
+        Some(Event::Active(verb)) => (format!("{who} {verb} {when}"), format!("{verb} {when}")),
+        Some(Event::Present(verb)) => {
+            let plain = verb.strip_suffix('s').unwrap_or(verb);
+            (format!("{who} {plain} {when}"), format!("{verb} {when}"))
+        }
+        None if is_preposition(&when) => {
+            let with = format!("{} {when}", words::with_article(noun));
+            (format!("with {with}"), format!("has {with}"))
+        }
+        None if bare => (when.clone(), format!("is from {when}")),
+        None => return None,
+    };
+    let post = if bare && dice.chance(0.6) { when } else { post };
+    Some(Condition {
+        sql: period.sql(&field.sql, &attribute.data_type, dice),
+        owner: field.owner,
+        post,
+        predicate,
+        is_time: true,
+        about: field.sql.clone(),
+        ..Condition::default()
+    })
+}
+
+fn is_preposition(when: &str) -> bool {
+    ["in ", "on ", "since ", "before ", "between ", "after "].iter().any(|start| when.starts_with(start))
+}
+
+/// Whether rows are what happens, rather than things that stay.
+fn is_dated(source: &Source<'_>) -> bool {
+    let noun = &source.subject.one;
+    !words::is_person(noun) && (source.table.filter_required || source.table.sharded || source.table.dated)
+}
+
+fn shards(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
+    let period = Period::shards(dice);
+    let when = period.said(dice);
+    let column = source.alias.as_ref().map_or_else(|| "_TABLE_SUFFIX".to_owned(), |a| format!("{a}._TABLE_SUFFIX"));
+    Some(Condition {
+        sql: period.suffix_sql()?.replace("_TABLE_SUFFIX", &column),
+        post: when.clone(),
+        predicate: format!("is from {when}"),
+        is_time: true,
+        about: "_TABLE_SUFFIX".to_owned(),
+        ..Condition::default()
+    })
+}
+
+/// That the field has no value, or has one.
+fn on_missing(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
+    let missing = field.attribute.missing.as_ref()?;
+    let owner = field.owner.map(|o| &source.owners[o].noun.one).unwrap_or(&source.subject.one);
+    let who = if words::is_person(owner) { "who" } else { "that" };
+    let state = &missing.state;
+    let null = dice.chance(0.65);
+    let positive = null != missing.of_present;
+    let is_word = state.split(' ').count() == 1 && words::is_adjective(state);
+    let (post, predicate) = match (positive, &field.attribute.event) {
+        (true, _) if missing.of_present => (format!("{who} have been {state}"), format!("has been {state}")),
+        (true, _) => (format!("{who} are {}{state}", dice.word(&["", "still "])), format!("is {state}")),
+        (false, _) if missing.of_present => (format!("{who} have not been {state} yet"), format!("has not been {state} yet")),
+        (false, Some(Event::Passive(verb))) => (format!("{who} have been {verb}"), format!("has been {verb}")),
+        (false, Some(Event::Active(verb))) => (format!("{who} have {verb}"), format!("has {verb}")),
+        (false, _) => (format!("{who} are no longer {state}"), format!("is no longer {state}")),
+    };
+    let fits = !(state.starts_with("un") && !positive) && !post.contains("have began") && !(missing.of_present && state.contains("contract"));
+    fits.then(|| Condition {
+        sql: format!("{} IS {}NULL", field.sql, if null { "" } else { "NOT " }),
+        adjective: (positive && is_word && !missing.of_present).then(|| state.clone()),
+        post,
+        predicate,
+        ..Condition::default()
+    })
+}
+
+fn on_text(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
+    let (attribute, sql) = (field.attribute, &field.sql);
+    let noun = &attribute.noun;
+    let (sql, said) = match attribute.role {
+        Role::Email => {
+            let domain = *dice.pick(&["gmail.com", "example.com", "outlook.com", "web.de"])?;
+            (format!("ENDS_WITH({sql}, '@{domain}')"), format!("ends with @{domain}"))
+        }
+        Role::Path => {
+            let start = *dice.pick(&["/checkout", "/blog/", "/account", "/search", "/help/"])?;
+            (format!("STARTS_WITH({sql}, '{start}')"), format!("starts with {start}"))
+        }
+        Role::Label => {
+            let letter = *dice.pick(&["A", "B", "M", "S", "K", "The"])?;
+            (format!("STARTS_WITH({sql}, '{letter}')"), format!("starts with {}", quotes(letter, dice)))
+        }
+        _ => {
+            let word = *dice.pick(&["urgent", "error", "test", "delay", "new", "broken", "late"])?;
+            if dice.chance(0.4) {
+                (
+                    format!("LOWER({sql}) LIKE '%{word}%'"),
+                    format!("contains '{word}' {}", dice.word(&["in any case", "in upper or lower case", "(ignoring case)"])),
+                )
+            } else {
+                (format!("{sql} LIKE '%{word}%'"), format!("contains {}", quotes(word, dice)))
+            }
+        }
+    };
+    Some(Condition {
+        sql,
+        post: format!("whose {noun} {said}"),
+        predicate: format!("has {} that {said}", words::with_article(noun)),
+        ..Condition::default()
+    })
+}
+
+fn quotes(text: &str, dice: &mut Dice) -> String {
+    format!("{0}{text}{0}", dice.word(&["'", "'", "\""]))
+}
+
+/// A condition on what is in a list of the row.
+pub(super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut Dice) -> Option<Condition> {
+    let list = path(source.alias.as_deref(), &array.path);
+    let about = list.clone();
+    let Array { noun, elements, .. } = array;
+    let length = |dice: &mut Dice| {
+        let count = dice.between(1, 5);
+        match dice.below(5) {
+            0 | 1 => (format!("ARRAY_LENGTH({list}) > {count}"), format!("more than {count} {}", if count == 1 { &noun.one } else { &noun.many })),
+            2 => (format!("ARRAY_LENGTH({list}) >= {}", count + 1), format!("at least {} {}", count + 1, noun.many)),
+            3 => (format!("ARRAY_LENGTH({list}) = {}", count + 1), format!("exactly {} {}", count + 1, noun.many)),
+            _ => (format!("ARRAY_LENGTH({list}) = 0"), String::new()),
+        }
+    };
+    let condition = match elements {
+        Elements::Scalars(attribute) => {
+            let value = dice.pick(&attribute.values).cloned();
+            match value {
+                Some(value) if dice.chance(0.75) => {
+                    let said = said(&value, dice);
+                    let with = match dice.below(3) {
+                        0 => format!("{said} among their {}", noun.many),
+                        _ => format!("the {} {said}", noun.one),
+                    };
+                    let mut condition = simple(format!("{} IN UNNEST({list})", value.sql), &with);
+                    condition.predicate = format!("has the {} {said}", noun.one);
+                    condition
+                }
+                _ => with_length(length(dice), noun.many.as_str()),
+            }
+        }
+        Elements::Records { attributes, .. } if dice.chance(0.7) => {
+            let element = alias(&noun.one, &source.table.columns);
+            let attribute = dice.pick(attributes)?;
+            let field = Field {
+                sql: path(Some(&element), &attribute.path),
+                attribute,
+                owner: None,
+            };
+            let inner = match attribute.role {
+                Role::Category => on_category(&field, dice),
+                Role::Flag => Some(on_flag(&field, dice.chance(0.2))),
+                Role::Measure(_) => on_measure(&field, dice),
+                _ => None,
+            }?;
+            let post = inner.post.clone();
+            let (none, said) = match dice.below(5) {
+                0 => (true, format!("without any {} {post}", noun.one)),
+                1 | 2 => (false, format!("with at least one {} {post}", noun.one)),
+                _ => (false, format!("with {} {post}", words::with_article(&noun.one))),
+            };
+            let said = said.replace("that are ", "that is ");
+            let exists = format!("EXISTS (SELECT 1 FROM UNNEST({list}) AS {element} WHERE {})", inner.sql);
+            Condition {
+                sql: if none { format!("NOT {exists}") } else { exists },
+                predicate: said.replacen("with ", "has ", 1).replacen("without any", "has no", 1),
+                post: said,
+                ..Condition::default()
+            }
+        }
+        Elements::Records { .. } => with_length(length(dice), noun.many.as_str()),
+        Elements::Pairs { key, keys, values } => {
+            let element = alias(&noun.one, &source.table.columns);
+            let key_value = dice.pick(keys)?;
+            let (value, _) = values.iter().find(|(_, data_type)| *data_type == DataType::String)?;
+            let wanted = *dice.pick(pair_values(&key_value.said))?;
+            let said = format!("whose {} {} is '{wanted}'", noun.one, quotes(&key_value.said, dice));
+            Condition {
+                sql: format!(
+                    "EXISTS (SELECT 1 FROM UNNEST({list}) AS {element} WHERE {element}.{key} = {} AND {element}.{value} = {})",
+                    key_value.sql,
+                    quoted(wanted)
+                ),
+                predicate: said.replacen("whose", "has its", 1).replacen(" is ", " set to ", 1),
+                post: said,
+                ..Condition::default()
+            }
+        }
+    };
+    Some(Condition { about, ..condition })
+}
+
+/// Values that a key of key-value lists might have.
+pub(super) fn pair_values(key: &str) -> &'static [&'static str] {
+    match key {
+        "team" => &["data", "platform", "growth"],
+        "env" | "environment" => &["prod", "staging", "dev"],
+        "app" => &["checkout", "search", "portal"],
+        "plan" => &["free", "pro"],
+        _ => &["A", "default", "summer", "beta"],
+    }
+}
+
+fn with_length((sql, with): (String, String), many: &str) -> Condition {
+    if with.is_empty() {
+        return Condition {
+            sql,
+            post: format!("without {many}"),
+            predicate: format!("has no {many}"),
+            ..Condition::default()
+        };
+    }
+    simple(sql, &with)
+}
