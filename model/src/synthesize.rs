@@ -198,7 +198,7 @@ impl<'c> Synthesizer<'c> {
             model: &subject.model,
             weights: self.weights,
         };
-        let draft = (shape.draw)(context, &mut dice)?;
+        let draft = (shape.draw)(context, &mut dice).filter(|draft| shapes::is_lean(&draft.sql))?;
         let pair = Pair {
             seed: self.seed,
             draw,

@@ -98,6 +98,7 @@ impl Attribute {
         let mut noun = noun(column, own, role, unit, owners);
         let role = match role {
             Role::Measure(measure) => Role::Measure(measured(&noun, &column.name, measure)),
+            Role::Category | Role::Label if noun.rsplit(' ').next().is_some_and(is_open_end) => Role::Other,
             other => other,
         };
         if let Some(rest) = noun.strip_prefix("number of ") {
@@ -143,7 +144,7 @@ const NOT_ADDED: &[&str] = &[
     "rate", "ratio", "pct", "percent", "percentage", "share", "price", "score", "rating", "temperature", "temp", "age", "level",
     "grade", "speed", "voltage", "pressure", "humidity", "factor", "probability", "prob", "height", "limit", "score", "fps", "gpa",
     "latency", "elevation", "depth", "severity", "priority", "capacity", "concentration", "turbidity", "conductivity", "cvss",
-    "accuracy", "loss", "f1", "bps", "kw", "kmh", "celsius", "c", "hpa", "bar", "ntu", "soc", "cpm", "size", "balance", "interval",
+    "accuracy", "loss", "f1", "memory", "ram", "bps", "kw", "kmh", "celsius", "c", "hpa", "bar", "ntu", "soc", "cpm", "size", "balance", "interval",
     "threshold", "tolerance", "tol", "diameter", "stars", "fill", "quality", "gwei", "px", "hemoglobin", "dl", "ms", "deg", "intensity",
     "rpm", "volts", "cover", "risk", "weight", "distance", "population", "mhz", "lps", "difficulty", "resolution", "value_limit",
 ];
@@ -162,7 +163,7 @@ fn role(column: &Column, words: &[String]) -> Role {
             let integer = column.data_type == DataType::Int64;
             if integer && (last == "year" || last_raw == "yr") {
                 Role::Year
-            } else if integer && !counts && (KEYS.contains(&last.as_str()) || last_raw == "no" || raw.contains(&"id".to_owned())) {
+            } else if integer && !counts && (KEYS.contains(&last.as_str()) || matches!(last_raw.as_str(), "no" | "by") || raw.contains(&"id".to_owned())) {
                 Role::Key
             } else if !counts && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str())) {
                 Role::Other
@@ -220,9 +221,10 @@ fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
 /// What people call a column.
 fn noun(column: &Column, own: Vec<String>, role: Role, unit: Option<Unit>, owners: &[String]) -> String {
     let mut own = own;
-    if unit.is_some() && own.len() > 1 {
-        let written = own.last().is_some_and(|last| units::is_unit(last) && last.len() > 3);
-        let measured = ["runtime", "duration", "delay", "wait", "lead", "latency", "lost", "weight"];
+    let open_end = |own: &[String]| own.iter().rev().nth(1).is_some_and(|w| is_open_end(w));
+    if unit.is_some() && own.len() > 1 && !open_end(&own) {
+        let written = own.last().is_some_and(|last| units::is_written(last));
+        let measured = ["runtime", "duration", "delay", "wait", "lead", "latency", "weight", "size"];
         let rest_says = own.iter().rev().nth(1).is_some_and(|w| measured.contains(&w.as_str()));
         let participle = own.iter().rev().nth(1).is_some_and(|w| words::is_adjective(w));
         let spelled = column.name.ends_with("pct") || column.name.ends_with("Pct");
@@ -255,9 +257,15 @@ fn noun(column: &Column, own: Vec<String>, role: Role, unit: Option<Unit>, owner
         .filter(|_| descriptions::values(&column.description, &column.data_type).is_empty() && role != Role::Flag);
     let plain = match told {
         Some(told) if !sayable || own.len() < 2 && !matches!(role, Role::Time | Role::Key) || told.starts_with("number of ") => told,
+        _ if own.len() == 1 && matches!(role, Role::Measure(_)) => units::spelled(&own[0]).map_or_else(|| own.join(" "), str::to_owned),
         _ => own.join(" "),
     };
     owned(&plain, owners, role)
+}
+
+/// Whether a word leaves a phrase open: "discharge to", "price per".
+fn is_open_end(word: &str) -> bool {
+    matches!(word, "per" | "to" | "by" | "after" | "at" | "of" | "in" | "from" | "until" | "since" | "for")
 }
 
 /// With the struct's name before it, where it is not in it already.
@@ -265,6 +273,7 @@ fn owned(plain: &str, owners: &[String], role: Role) -> String {
     let Some(owner) = owners.last() else {
         return plain.to_owned();
     };
+    let owner = owner.strip_suffix(" info").unwrap_or(owner);
     let shared = owner.split(' ').any(|word| plain.split(' ').any(|own| own == word));
     if plain == "name" && role == Role::Label {
         return format!("{owner} name");
@@ -276,14 +285,39 @@ fn owned(plain: &str, owners: &[String], role: Role) -> String {
 fn time_words(own: Vec<String>, name: &str) -> Vec<String> {
     let raw = words::raw(name);
     let mut own = own;
-    if own.len() > 1 && raw.last().is_some_and(|w| matches!(w.as_str(), "at" | "on" | "ts")) {
+    let last = raw.last().map(String::as_str).unwrap_or_default();
+    if matches!(last, "since" | "from" | "to" | "until") && raw.len() > 1 {
+        return vec![format!("\"{}\" date", own.join(" "))];
+    }
+    if own.len() > 1 && matches!(last, "at" | "on" | "ts" | "date" | "time" | "dt" | "day") {
+        let kind = if matches!(last, "on" | "date" | "dt" | "day") { "date" } else { "time" };
         own.pop();
-        let date = raw.last().is_some_and(|w| w == "on");
-        own.push(if date { "date" } else { "time" }.to_owned());
+        match event(name) {
+            Some(Event::Passive(verb) | Event::Active(verb)) if own.len() == verb.split(' ').count() => own = named_event(&verb, kind),
+            Some(Event::Present(verb)) => own = named_event(&verb, kind),
+            _ => own.push(kind.to_owned()),
+        }
     } else if own.last().is_some_and(|w| matches!(w.as_str(), "start" | "end")) {
         own.push("time".to_owned());
     }
     own
+}
+
+/// "start date", "date placed": an event as the noun of its time.
+fn named_event(verb: &str, kind: &str) -> Vec<String> {
+    let noun = match verb {
+        "started" | "starts" | "begun" | "began" | "begins" => "start",
+        "ended" | "ends" => "end",
+        "departed" => "departure",
+        "arrived" => "arrival",
+        "expires" | "expired" => "expiry",
+        "renews" => "renewal",
+        "closes" => "closing",
+        "matures" => "maturity",
+        "due" => "due",
+        _ => return vec![kind.to_owned(), verb.to_owned()],
+    };
+    vec![noun.to_owned(), kind.to_owned()]
 }
 
 /// What happens at the time of this name.
@@ -367,7 +401,7 @@ mod tests {
         assert_eq!(noun("NEds", "INT64", "total number of edits"), "total number of edits");
         assert_eq!(noun("pageviews", "INT64", "number of pages seen"), "pages seen");
         assert_eq!(noun("order_date", "DATE", ""), "order date");
-        assert_eq!(noun("placed_at", "TIMESTAMP", ""), "placed time");
+        assert_eq!(noun("placed_at", "TIMESTAMP", ""), "time placed");
     }
 
     #[test]

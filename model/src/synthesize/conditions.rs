@@ -109,11 +109,12 @@ fn is_main(source: &Source<'_>, field: &Field<'_>) -> bool {
 /// A condition on this field.
 pub(super) fn on_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let attribute = field.attribute;
+    let owner = field.owner.map(|o| &source.owners[o].noun.one).unwrap_or(&source.subject.one);
     let mut condition = if attribute.missing.is_some() && dice.chance(0.5) {
         on_missing(source, field, dice)
     } else {
         match attribute.role {
-            Role::Category => on_category(field, dice),
+            Role::Category => on_category(field, words::is_person(owner), dice),
             Role::Flag => Some(on_flag(field, dice.chance(0.3))),
             Role::Measure(_) => on_measure(field, dice),
             Role::Time => on_time(source, field, dice),
@@ -158,7 +159,7 @@ fn value_of(attribute: &Attribute, dice: &mut Dice) -> Option<Value> {
     dice.pick(pool).map(|value| Value::string(value))
 }
 
-fn on_category(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
+fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Condition> {
     let (attribute, sql) = (field.attribute, &field.sql);
     let value = value_of(attribute, dice)?;
     let noun = &attribute.noun;
@@ -187,8 +188,9 @@ fn on_category(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let last = noun.rsplit(' ').next().unwrap_or_default();
     if ["country", "city", "town", "region", "district", "borough"].contains(&last) && noun.split(' ').count() == 1 && dice.chance(0.7) {
         let place = if last == "district" || last == "region" { format!("the {} {last}", value.said) } else { value.said.clone() };
-        condition.post = format!("{} {place}", dice.word(&["from", "in"]));
-        condition.predicate = format!("is from {place}");
+        let preposition = if is_person { dice.word(&["from", "in"]) } else { "in" };
+        condition.post = format!("{preposition} {place}");
+        condition.predicate = format!("is {preposition} {place}");
     }
     Some(condition)
 }
@@ -240,14 +242,19 @@ const COUNTABLE: &[&str] = &[
     "tip", "total", "value", "volume", "weight", "yield", "percentage", "probability", "factor", "height", "goal", "refund", "grade",
 ];
 
+/// The noun with the article that it takes: "an amount", but "revenue".
+pub(super) fn with_its_article(noun: &str) -> String {
+    let last = noun.rsplit(' ').next().unwrap_or(noun);
+    if COUNTABLE.contains(&last) { words::with_article(noun) } else { noun.to_owned() }
+}
+
 fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let attribute = field.attribute;
     let limit = thresholds::draw(attribute, dice)?;
     let noun = &attribute.noun;
     let sql = &field.sql;
     let counted = attribute.measure().is_some_and(|m| m.counted);
-    let last = noun.rsplit(' ').next().unwrap_or(noun);
-    let said = if COUNTABLE.contains(&last) { words::with_article(noun) } else { noun.clone() };
+    let said = with_its_article(noun);
     if dice.chance(0.12) {
         let high = [2.0, 2.5, 4.0].map(|by| limit.value * by);
         let high = high[dice.below(3)].round();
@@ -263,7 +270,8 @@ fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
         5..7 => ("<", "fewer than", dice.word(&["below", "under", "of less than"])),
         _ => ("<=", "at most", "of at most"),
     };
-    let with = if counted { format!("{more} {} {noun}", limit.said) } else { format!("{said} {of} {}", limit.said) };
+    let one = limit.value == 1.0;
+    let with = if counted { format!("{more} {} {}", limit.said, if one { words::singular(noun) } else { noun.clone() }) } else { format!("{said} {of} {}", limit.said) };
     let counts_nothing = counted && limit.value <= 1.0 && operator.starts_with('<');
     (!counts_nothing).then(|| simple(format!("{sql} {operator} {}", limit.sql), &with))
 }
@@ -341,6 +349,10 @@ pub(super) fn in_period(source: &Source<'_>, field: &Field<'_>, period: &Period,
     let (post, predicate) = match &attribute.event {
         Some(Event::Passive(verb)) => (format!("{verb} {when}"), format!("was {verb} {when}").replace("was due", "is due")),
         Some(Event::Active(verb)) => (format!("{who} {verb} {when}"), format!("{verb} {when}")),
+        Some(Event::Present(verb)) if period.is_past() => {
+            let past = past_of(verb);
+            (format!("{who} {past} {when}"), format!("{past} {when}"))
+        }
         Some(Event::Present(verb)) => {
             let plain = verb.strip_suffix('s').unwrap_or(verb);
             (format!("{who} {plain} {when}"), format!("{verb} {when}"))
@@ -352,7 +364,7 @@ pub(super) fn in_period(source: &Source<'_>, field: &Field<'_>, period: &Period,
         None if bare => (when.clone(), format!("is from {when}")),
         None => return None,
     };
-    let post = if bare && dice.chance(0.6) { when } else { post };
+    let post = if bare && dice.chance(0.85) { when } else { post };
     Some(Condition {
         sql: period.sql(&field.sql, &attribute.data_type, dice),
         owner: field.owner,
@@ -362,6 +374,15 @@ pub(super) fn in_period(source: &Source<'_>, field: &Field<'_>, period: &Period,
         about: field.sql.clone(),
         ..Condition::default()
     })
+}
+
+/// "expired" of "expires".
+fn past_of(verb: &str) -> String {
+    match verb {
+        "begins" => "began".to_owned(),
+        _ if verb.ends_with("es") => format!("{}d", &verb[..verb.len() - 1]),
+        _ => format!("{}ed", verb.trim_end_matches('s')),
+    }
 }
 
 fn is_preposition(when: &str) -> bool {
@@ -495,7 +516,7 @@ pub(super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut Dice) -> O
                 owner: None,
             };
             let inner = match attribute.role {
-                Role::Category => on_category(&field, dice),
+                Role::Category => on_category(&field, false, dice),
                 Role::Flag => Some(on_flag(&field, dice.chance(0.2))),
                 Role::Measure(_) => on_measure(&field, dice),
                 _ => None,

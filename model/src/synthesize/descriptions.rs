@@ -149,6 +149,7 @@ pub(super) fn noun(description: &str) -> Option<String> {
     if text.len() < 3 || text.contains(" or ") || text.contains(['"', '\'', '=', '/']) {
         return None;
     }
+    let text = text.split_once(" from ").filter(|(_, range)| range.starts_with(char::is_numeric)).map_or(text, |(noun, _)| noun);
     let mut words: Vec<&str> = text.split_whitespace().collect();
     if matches!(words.first(), Some(&("the" | "a" | "an"))) {
         words.remove(0);
@@ -168,7 +169,7 @@ pub(super) fn noun(description: &str) -> Option<String> {
         "two-letter", "identifiers", "shares", "colors", "coupons", "decided", "domain", "experiments", "cannot", "name",
     ];
     let verbs = ["is", "are", "was", "that", "which", "who", "until", "where", "have", "has"];
-    let fits = (2..=5).contains(&words.len())
+    let fits = (1..=5).contains(&words.len())
         && !refused.contains(&first.as_str())
         && !first.starts_with(char::is_numeric)
         && !words.iter().any(|w| verbs.contains(w));
@@ -194,7 +195,7 @@ pub(super) fn row(description: &str) -> Option<String> {
     ];
     let mut noun = Vec::new();
     for word in sentence.split_whitespace() {
-        let ends = stop.contains(&word) || (!noun.is_empty() && (words::is_participle(word) || word == "played"));
+        let ends = stop.contains(&word) || (!noun.is_empty() && words::is_participle(word) && !matches!(word, "run" | "set" | "open" | "read"));
         if ends {
             break;
         }

@@ -4,7 +4,7 @@ use bigquill_analysis::schema::DataType;
 
 use super::columns::{Attribute, Event, Role};
 use super::dice::Dice;
-use super::source::{Field, Source};
+use super::source::{Field, Source, snake};
 use super::words;
 
 /// A grouping.
@@ -44,7 +44,7 @@ pub(super) fn draw(source: &Source<'_>, dice: &mut Dice, times: f32) -> Option<D
 
 /// By a column or by what rows belong to.
 pub(super) fn by_value(source: &Source<'_>, dice: &mut Dice) -> Option<Dimension> {
-    let owners: Vec<usize> = (0..source.owners.len()).filter(|o| !source.owners[*o].label.is_empty() && source.owners[*o].key.is_some()).collect();
+    let owners: Vec<usize> = (0..source.owners.len()).filter(|o| !source.owners[*o].label.is_empty() && source.owners[*o].key.is_some() && !source.owners[*o].contains).collect();
     if !owners.is_empty() && dice.chance(0.35) {
         return dice.pick(&owners).map(|owner| by_owner(source, *owner));
     }
@@ -99,15 +99,8 @@ pub(super) fn of_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) 
             }
         }
         Role::Flag => {
-            let question = match &field.attribute.state {
-                Some(super::columns::State::Adjective(word)) => format!("whether they are {word}"),
-                Some(super::columns::State::Marked(word)) => format!("whether they are marked as {word}"),
-                _ => format!("{} flag", field.attribute.noun),
-            };
-            Dimension {
-                noun: question,
-                ..plain
-            }
+            let noun = format!("{} flag", field.attribute.noun);
+            Dimension { noun, ..plain }
         }
         _ => plain,
     }
@@ -116,10 +109,16 @@ pub(super) fn of_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) 
 /// By what rows belong to: by its key, shown by its name.
 pub(super) fn by_owner(source: &Source<'_>, owner: usize) -> Dimension {
     let owner = &source.owners[owner];
+    // Two names of one result must not be the same.
+    let named = |sql: &String| {
+        let name = sql.rsplit('.').next().unwrap_or(sql);
+        let same = source.fields.iter().filter(|f| f.attribute.name.eq_ignore_ascii_case(name)).count();
+        if same > 1 { format!("{sql} AS {}_{name}", snake(&owner.noun.one)) } else { sql.clone() }
+    };
     let mut group: Vec<&str> = owner.key.iter().map(String::as_str).collect();
     group.extend(owner.label.iter().map(String::as_str));
     Dimension {
-        select: owner.label.join(", "),
+        select: owner.label.iter().map(named).collect::<Vec<_>>().join(", "),
         group: group.join(", "),
         name: owner.label.first().cloned().unwrap_or_default(),
         noun: owner.noun.one.clone(),
@@ -229,11 +228,12 @@ fn of_time(source: &Source<'_>, field: &Field<'_>, grain: Grain, is_main: bool, 
     if expression.contains("WEEK(MONDAY)") || expression.contains("ISOWEEK") {
         said = dice.word(&["week starting on Monday", "week (Monday to Sunday)"]).to_owned();
     }
+    let on = if grain == Grain::Day { "on" } else { "in" };
     if !is_main || field.owner.is_none() && source.unnested {
         said = match event {
-            Some(Event::Passive(verb)) => format!("{said} in which they were {verb}"),
-            Some(Event::Active(verb)) => format!("{said} in which they {verb}"),
-            Some(Event::Present(verb)) => format!("{said} in which they {}", verb.trim_end_matches('s')),
+            Some(Event::Passive(verb)) => format!("{said} {on} which they were {verb}"),
+            Some(Event::Active(verb)) => format!("{said} {on} which they {verb}"),
+            Some(Event::Present(verb)) => format!("{said} {on} which they {}", verb.trim_end_matches('s')),
             None => format!("{said} of the {noun}"),
         };
     }

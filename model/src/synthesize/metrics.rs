@@ -171,7 +171,7 @@ impl Metric {
         match self.kind {
             Kind::Count => format!("number of {rows}"),
             Kind::Different => format!("number of {} {} {rows}", self.head, "among"),
-            _ => format!("{} of {rows}{}", self.head, self.unit),
+            _ => format!("{}{} of {rows}", self.head, self.unit),
         }
     }
 

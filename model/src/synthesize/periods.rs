@@ -252,6 +252,11 @@ impl Period {
         }
     }
 
+    /// Whether it lies in the past for certain.
+    pub(super) fn is_past(&self) -> bool {
+        matches!(self, Self::Last(..) | Self::Yesterday | Self::LastMonth | Self::LastYear)
+    }
+
     /// Whether it repeats, so that it is no span that a partition is chosen by.
     pub(super) fn is_recurring(&self) -> bool {
         matches!(self, Self::Weekend | Self::Weekday(_) | Self::FromHour(_) | Self::EveryMonth(_))

@@ -115,14 +115,15 @@ pub(super) fn who(source: &Source<'_>) -> &'static str {
 /// The question with the capital and the mark at its end that its style has.
 pub(super) fn finished(style: Style, text: &str, dice: &mut Dice) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let asks = ["what", "how", "which", "who", "when", "where", "is", "are", "do", "did", "for each", "per"];
+    let asks = ["what", "how", "which", "who", "when", "where", "by how many", "in which"];
+    let asks_inside = [", what ", ", how ", ", which "];
     match style {
         Style::Terse if dice.chance(0.65) => text,
         Style::Terse => words::capitalised(&text),
         Style::Sentence | Style::Order => {
             let lower = text.to_lowercase();
             let question = asks.iter().any(|word| lower.starts_with(&format!("{word} ")));
-            let question = question && !(lower.starts_with("per ") || lower.starts_with("for each") && !lower.contains(" what ") && !lower.contains(" how "));
+            let question = question || (lower.starts_with("for ") || lower.starts_with("of ")) && asks_inside.iter().any(|ask| lower.contains(ask));
             // What follows a question in the same text is an order.
             let question = question && !text.contains("? ");
             let end = match (question, style) {

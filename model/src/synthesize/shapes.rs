@@ -156,7 +156,8 @@ fn table<'m>(context: Context<'m>, dice: &mut Dice) -> Option<&'m Table> {
 }
 
 fn elements<'m>(table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
-    Source::elements(table, dice.pick(&table.arrays)?)
+    let records: Vec<_> = table.arrays.iter().filter(|a| matches!(a.elements, Elements::Records { .. })).collect();
+    Source::elements(table, dice.pick(&records)?)
 }
 
 fn inner_elements<'m>(table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
@@ -189,6 +190,17 @@ fn joined_twice<'m>(model: &'m Model, table: &'m Table, dice: &mut Dice) -> Opti
 fn joined_elements<'m>(model: &'m Model, table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
     let link = dice.pick(&table.parents)?;
     Source::joined_elements(model, table, dice.pick(&table.arrays)?, link)
+}
+
+/// Whether every table that is joined is also used: a join that changes nothing is nobody's answer.
+pub(super) fn is_lean(sql: &str) -> bool {
+    let joins = sql.split(" JOIN ").skip(1).filter_map(|rest| rest.split_once(" AS ")?.1.split_once(' '));
+    let mut joined = joins.map(|(alias, _)| alias);
+    joined.all(|alias| {
+        let name = format!("{alias}.");
+        let used = sql.match_indices(&name).filter(|(at, _)| !sql[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'));
+        used.count() > 1
+    })
 }
 
 /// Whether anybody wants to see a field in a list of rows.

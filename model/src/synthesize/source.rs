@@ -155,7 +155,10 @@ impl<'m> Source<'m> {
             from.push_str(&format!(" JOIN {} AS {right} ON {}", other.path, on(&left, &right, link)));
             let mut joined = owner(other, Some(&right), false);
             joined.noun = Noun::new(&link.noun);
-            all.extend(fields(&other.attributes, Some(&right), Some(owners.len())));
+            // What both sides have alike is asked of the rows themselves.
+            let keys: Vec<String> = link.on.iter().map(|(_, key)| format!("{right}.{key}")).collect();
+            let others = fields(&other.attributes, Some(&right), Some(owners.len()));
+            all.extend(others.into_iter().filter(|f| !keys.contains(&f.sql)));
             owners.push(joined);
             if chained {
                 left.clone_from(&right);

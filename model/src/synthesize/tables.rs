@@ -114,6 +114,7 @@ impl Model {
         let schemas: Vec<&TableSchema> = snapshot.tables().map(AsRef::as_ref).filter(|t| !t.columns.is_empty()).collect();
         let mut tables: Vec<Table> = schemas.iter().map(|schema| Table::new(schema, snapshot)).collect();
         rename_doubles(&mut tables);
+        forget_borrowed_keys(&mut tables, &schemas);
         let links: Vec<Vec<Link>> = (0..tables.len()).map(|own| links(own, &schemas, &tables)).collect();
         for (table, parents) in tables.iter_mut().zip(links) {
             table.parents = parents;
@@ -127,6 +128,17 @@ impl Model {
         all.flat_map(|(index, child)| child.parents.iter().map(move |link| (index, link)))
             .filter(|(index, link)| link.table == table && *index != table)
             .collect()
+    }
+}
+
+/// The first column of a table without a declared key is no key where it is another table's.
+fn forget_borrowed_keys(tables: &mut [Table], schemas: &[&TableSchema]) {
+    let keys: Vec<Option<String>> = tables.iter().map(|t| t.key.map(|k| t.attributes[k].name.to_lowercase())).collect();
+    for (index, table) in tables.iter_mut().enumerate().filter(|(index, _)| schemas[*index].primary_key.is_empty()) {
+        let borrowed = keys[index].is_some() && keys.iter().enumerate().any(|(other, key)| other != index && *key == keys[index]);
+        if borrowed {
+            table.key = None;
+        }
     }
 }
 
@@ -186,7 +198,9 @@ fn table_noun(name: &str) -> Noun {
     while all.len() > 1 && all.last().is_some_and(|w| endings.contains(&w.as_str()) || is_date(w)) {
         all.pop();
     }
-    Noun::new(&all.join(" "))
+    let noun = all.join(" ");
+    let telling = noun.chars().count() > 3 || noun.chars().all(|c| c.is_uppercase()) || !noun.is_ascii();
+    Noun::new(if telling { &noun } else { "record" })
 }
 
 fn collect(

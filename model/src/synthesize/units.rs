@@ -54,6 +54,8 @@ const UNITS: &[(&str, &str, &str)] = &[
     ("deg", "degrees", "degrees"),
     ("lps", "liters per second", "l/s"),
     ("mg", "milligrams", "mg"),
+    ("eth", "ETH", "ETH"),
+    ("gwei", "gwei", "gwei"),
 ];
 
 /// The unit at the end of a name's words, where other words stand before it.
@@ -74,6 +76,16 @@ pub(super) fn at_end(words: &[String]) -> Option<Unit> {
         _ => true,
     };
     known(last).filter(|_| fits).map(|(_, words, short)| Unit { words, short })
+}
+
+/// Whether a word is a unit that is written out.
+pub(super) fn is_written(word: &str) -> bool {
+    UNITS.iter().any(|(_, words, _)| *words == word)
+}
+
+/// A unit that stands alone as a name, written out.
+pub(super) fn spelled(name: &str) -> Option<&'static str> {
+    UNITS.iter().find(|(ending, _, _)| *ending == name && name.len() > 1).map(|(_, words, _)| *words)
 }
 
 /// Whether a word is a unit, written out or short.

@@ -268,7 +268,7 @@ fn singular_word(word: &str) -> String {
     }
     match word {
         w if w.ends_with("ies") && w.len() > 4 => format!("{}y", &w[..w.len() - 3]),
-        w if w.ends_with_any(&["sses", "xes", "ches", "shes", "zes"]) => w[..w.len() - 2].to_owned(),
+        w if w.ends_with_any(&["sses", "xes", "ches", "shes", "zzes"]) => w[..w.len() - 2].to_owned(),
         w => w[..w.len() - 1].to_owned(),
     }
 }

@@ -152,7 +152,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let conditions = conditions_beside(&source, &dimension, 1, dice);
     let rows = subject(&source, &conditions, dice);
     let many = dimension.many();
-    if many.starts_with("whether") || many.contains(" flag") {
+    if many.ends_with(" flags") {
         return None;
     }
     let (condition, said, sql, alias) = if counts {
@@ -203,7 +203,7 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let dimension = dimensions::by_value(&source, dice)?;
     let metric = metrics::draw(&source, dice);
     let values_few = source.fields.iter().any(|f| f.sql == dimension.about && !f.attribute.values.is_empty());
-    if metric.argument.as_ref() == Some(&dimension.about) || dimension.noun.starts_with("whether") || matches!(metric.kind, Kind::Most | Kind::Least) {
+    if metric.argument.as_ref() == Some(&dimension.about) || dimension.noun.ends_with(" flag") || matches!(metric.kind, Kind::Most | Kind::Least) {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, 1, dice);
@@ -254,7 +254,7 @@ pub(super) fn share_of_total(context: Context<'_>, dice: &mut Dice) -> Option<Dr
     let source = source(context, Reach::All, dice)?;
     let dimension = dimensions::draw(&source, dice, 0.15)?;
     let metric = metrics::additive(&source, dice);
-    if metric.argument.as_ref() == Some(&dimension.about) || dimension.noun.starts_with("whether") {
+    if metric.argument.as_ref() == Some(&dimension.about) || dimension.noun.ends_with(" flag") {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, 1, dice);
@@ -384,7 +384,7 @@ pub(super) fn average_per(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         dimension.group
     );
     let sql = if dice.chance(0.5) {
-        let name = format!("per_{}", snake(&one.split(" in which").next().unwrap_or(&one).replace(" of the ", " ")));
+        let name = format!("per_{}", snake(&one.split(" in which").next().and_then(|start| start.split(" on which").next()).unwrap_or(&one).replace(" of the ", " ")));
         format!("WITH {name} AS ({inner}) SELECT {outer}({}) FROM {name}", metric.alias)
     } else {
         format!("SELECT {outer}({}) FROM ({inner})", metric.alias)
@@ -401,7 +401,7 @@ pub(super) fn listed(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let dimension = dimensions::by_value(&source, dice)?;
     let names = source.own(|a| matches!(a.role, Role::Label | Role::Category) && a.data_type == bigquill_analysis::schema::DataType::String);
     let field = *dice.pick(&names)?;
-    if field.sql == dimension.about || dimension.noun.starts_with("whether") {
+    if field.sql == dimension.about || dimension.noun.ends_with(" flag") {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, 1, dice);

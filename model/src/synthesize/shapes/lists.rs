@@ -3,6 +3,7 @@
 use super::super::columns::{Attribute, Role};
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
+use super::super::metrics;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Source, alias, path, snake};
 use super::super::tables::{Array, Elements};
@@ -508,7 +509,18 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let (one, many) = (&array.noun.one, &array.noun.many);
     let name = source.free_name(&source.subject.many);
-    let (text, sql) = match dice.below(3) {
+    let (text, sql) = match dice.below(5) {
+        3 | 4 => {
+            let metric = metrics::of_number(source, dice)?;
+            let what = metric.short(&rows, conditions.is_empty(), dice);
+            let text = match style {
+                Style::Terse => format!("{what} per {one}"),
+                Style::Sentence => format!("What is the {what} for each {one}"),
+                Style::Order => format!("{} the {what} by {one}", dice.word(&["Show", "Compute", "Give"])),
+            };
+            let group = format!("FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element}", source.from, where_clause(&conditions));
+            (text, format!("SELECT {element}, {} AS {} {group}", metric.sql, metric.alias))
+        }
         0 => {
             let text = match style {
                 Style::Terse => format!("number of {rows} per {one}"),

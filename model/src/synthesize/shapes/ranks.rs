@@ -15,7 +15,7 @@ pub(super) fn best_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Draf
     let measures = source.own(|a| a.measure().is_some());
     let by = *dice.pick(&measures)?;
     let dimension = dimensions::by_value(&source, dice)?;
-    if names.is_empty() || dimension.about == by.sql || dimension.noun.starts_with("whether") || names.iter().any(|n| n.sql == dimension.about) {
+    if names.is_empty() || dimension.about == by.sql || dimension.noun.ends_with(" flag") || names.iter().any(|n| n.sql == dimension.about) {
         return None;
     }
     let mut conditions = conditions::some(&source, dice, 1);
@@ -111,7 +111,7 @@ pub(super) fn commonest_of_each(context: Context<'_>, dice: &mut Dice) -> Option
     let source = source(context, Reach::All, dice)?;
     let first = dimensions::by_value(&source, dice)?;
     let second = dimensions::by_value(&source, dice)?;
-    let refused = |d: &dimensions::Dimension| d.noun.starts_with("whether") || d.noun.contains(" flag") || d.group.contains(", ");
+    let refused = |d: &dimensions::Dimension| d.noun.ends_with(" flag") || d.group.contains(", ");
     if first.about == second.about || first.noun == second.noun || refused(&first) || refused(&second) {
         return None;
     }
@@ -161,7 +161,7 @@ pub(super) fn ranked(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     if dice.chance(0.5) {
         let dimension = dimensions::by_value(&source, dice)?;
         let metric = metrics::draw(&source, dice);
-        if dimension.noun.starts_with("whether") || metric.argument.as_ref() == Some(&dimension.about) || metric.kind == Kind::Different {
+        if dimension.noun.ends_with(" flag") || metric.argument.as_ref() == Some(&dimension.about) || metric.kind == Kind::Different {
             return None;
         }
         let mut conditions = conditions::some(&source, dice, 1);

@@ -31,7 +31,7 @@ fn nouns(source: &Source<'_>, fields: &[&Field<'_>], plural: bool, dice: &mut Di
     let mut whens = Vec::new();
     for field in fields {
         match &field.attribute.event {
-            Some(Event::Passive(verb)) if field.owner.is_none() && verb != "due" => whens.push(format!("when {} {} {verb}", if plural { "they" } else { "it" }, if plural { "were" } else { "was" })),
+            Some(Event::Passive(verb)) if field.owner.is_none() && verb != "due" => whens.push(format!("when they were {verb}")),
             Some(Event::Active(verb)) if field.owner.is_none() => whens.push(format!("when they {verb}")),
             Some(Event::Present(verb)) if field.owner.is_none() => whens.push(format!("when they {}", verb.trim_end_matches('s'))),
             _ => {
@@ -419,7 +419,7 @@ pub(super) fn above_average(context: Context<'_>, dice: &mut Dice) -> Option<Dra
     let that = who(&source);
     let text = match (style, counts) {
         (Style::Terse, true) => format!("number of {rows} with {noun} {word} the average"),
-        (_, true) => format!("How many {rows} have {} {word} average", words::with_article(noun).replace("a total", "a total")),
+        (_, true) => format!("How many {rows} have {} {word} average", conditions::with_its_article(noun)),
         (Style::Terse, false) => format!("{rows} with {noun} {word} average, with the {noun}"),
         (Style::Sentence, false) => format!("Which {rows} have {noun} {word} the average of all {rows}? Show the {noun} too"),
         (Style::Order, false) => format!("List the {rows} {that} have {noun} {word} the overall average, and their {noun}"),

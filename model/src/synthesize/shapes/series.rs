@@ -66,7 +66,7 @@ impl Timed<'_> {
 
 /// "month" of "calendar month in which they were placed".
 fn short(noun: &str) -> &str {
-    let start = noun.split(" in which").next().unwrap_or(noun);
+    let start = noun.split(" in which").next().and_then(|start| start.split(" on which").next()).unwrap_or(noun);
     let start = start.split(" of the ").next().unwrap_or(start);
     start.split(" starting").next().unwrap_or(start).split(" (").next().unwrap_or(start).trim_start_matches("calendar ")
 }
