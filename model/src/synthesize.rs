@@ -141,7 +141,11 @@ impl<'c> Synthesizer<'c> {
     /// The next pairs that the check accepts, of a batch of draws made on `threads` threads; none where every catalog has
     /// given what it can.
     pub fn batch(&mut self, check: &dyn Check, threads: usize, size: usize) -> Option<Vec<Pair>> {
-        let open: Vec<bool> = self.catalogs.iter().map(|s| s.is_open(self.share, self.next, self.catalogs.len())).collect();
+        let open: Vec<bool> = self
+            .catalogs
+            .iter()
+            .map(|s| s.is_open(self.share, self.next, self.catalogs.len()))
+            .collect();
         if !open.contains(&true) {
             return None;
         }
@@ -152,9 +156,18 @@ impl<'c> Synthesizer<'c> {
         let candidates: Vec<Option<Candidate>> = std::thread::scope(|scope| {
             let parts: Vec<_> = draws
                 .chunks(chunk)
-                .map(|part| scope.spawn(|| part.iter().map(|draw| this.candidate(*draw, &open, check)).collect::<Vec<_>>()))
+                .map(|part| {
+                    scope.spawn(|| {
+                        part.iter()
+                            .map(|draw| this.candidate(*draw, &open, check))
+                            .collect::<Vec<_>>()
+                    })
+                })
                 .collect();
-            parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+            parts
+                .into_iter()
+                .flat_map(|part| part.join().unwrap_or_default())
+                .collect()
         });
         let mut pairs = Vec::new();
         for candidate in candidates.into_iter().flatten() {
@@ -173,7 +186,11 @@ impl<'c> Synthesizer<'c> {
     /// The shapes whose queries were refused, how often, and one such query.
     #[must_use]
     pub fn refused(&self) -> Vec<(&'static str, usize, &str)> {
-        let mut all: Vec<_> = self.refused.iter().map(|(shape, (count, sql))| (*shape, *count, sql.as_str())).collect();
+        let mut all: Vec<_> = self
+            .refused
+            .iter()
+            .map(|(shape, (count, sql))| (*shape, *count, sql.as_str()))
+            .collect();
         all.sort_by_key(|(shape, count, _)| (std::cmp::Reverse(*count), *shape));
         all
     }
@@ -208,7 +225,8 @@ impl<'c> Synthesizer<'c> {
             shape: shape.name.to_owned(),
         };
         // What cannot be kept need not be checked.
-        let accepted = subject.has_room(&pair, self.weights, self.share) && check.accepts(&pair.bigquery_sql, &subject.named.snapshot);
+        let accepted = subject.has_room(&pair, self.weights, self.share)
+            && check.accepts(&pair.bigquery_sql, &subject.named.snapshot);
         Some(Candidate {
             pair,
             subject: index,
@@ -254,15 +272,28 @@ impl Subject {
 
     /// Whether more pairs are wanted and can be hoped for.
     fn is_open(&self, share: usize, next: u64, catalogs: usize) -> bool {
-        self.pairs < share && !self.model.tables.is_empty() && next.saturating_sub(self.last) / (catalogs as u64) < MOST_MISSES
+        self.pairs < share
+            && !self.model.tables.is_empty()
+            && next.saturating_sub(self.last) / (catalogs as u64) < MOST_MISSES
     }
 
     fn has_room(&self, pair: &Pair, weights: &Weights, share: usize) -> bool {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bound, not a count")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a bound, not a count"
+        )]
         let most = ((share as f32 * weights.limits.form_share) as usize).max(3);
-        let forms = self.forms.get(&form::of(&pair.bigquery_sql)).copied().unwrap_or(0);
+        let forms = self
+            .forms
+            .get(&form::of(&pair.bigquery_sql))
+            .copied()
+            .unwrap_or(0);
         let queries = self.queries.get(&pair.bigquery_sql).copied().unwrap_or(0);
-        forms < most && queries < weights.limits.questions_per_query && !self.questions.contains_key(&pair.question.to_lowercase())
+        forms < most
+            && queries < weights.limits.questions_per_query
+            && !self.questions.contains_key(&pair.question.to_lowercase())
     }
 
     fn keep(&mut self, pair: &Pair) {

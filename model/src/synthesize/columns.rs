@@ -94,7 +94,9 @@ impl Attribute {
     pub(super) fn new(column: &Column, path: Vec<String>, owners: &[String]) -> Self {
         let own = words::of_name(&column.name);
         let role = role(column, &own);
-        let unit = matches!(role, Role::Measure(_)).then(|| units::at_end(&words::raw(&column.name))).flatten();
+        let unit = matches!(role, Role::Measure(_))
+            .then(|| units::at_end(&words::raw(&column.name)))
+            .flatten();
         let mut noun = noun(column, own, role, unit, owners);
         let role = match role {
             Role::Measure(measure) => Role::Measure(measured(&noun, &column.name, measure)),
@@ -129,24 +131,148 @@ impl Attribute {
     }
 }
 
-const KEYS: &[&str] = &["id", "uuid", "guid", "key", "number", "hash", "token", "uid", "code", "isin", "sku", "imo", "plate", "pnr", "cve"];
-const LABELS: &[&str] = &["name", "title", "nickname", "nick", "headline", "label", "username", "surname"];
+const KEYS: &[&str] = &[
+    "id", "uuid", "guid", "key", "number", "hash", "token", "uid", "code", "isin", "sku", "imo", "plate",
+    "pnr", "cve",
+];
+const LABELS: &[&str] = &[
+    "name", "title", "nickname", "nick", "headline", "label", "username", "surname",
+];
 const TEXTS: &[&str] = &[
-    "comment", "note", "notes", "description", "body", "message", "remark", "text", "agent", "subject", "line", "what", "street",
+    "comment",
+    "note",
+    "notes",
+    "description",
+    "body",
+    "message",
+    "remark",
+    "text",
+    "subject",
+    "what",
+    "street",
 ];
 const PATHS: &[&str] = &["path", "url", "uri", "page", "referrer", "href", "link"];
 const ORDINALS: &[&str] = &[
-    "position", "seq", "sequence", "version", "build", "port", "index", "rank", "zip", "postcode", "day", "month", "week", "hour",
-    "minute", "line", "row", "floor", "matchday", "lap", "second", "quarter", "phone", "msisdn", "team", "district", "cycle", "latitude",
-    "longitude", "lat", "lng", "lon", "founded", "block", "aisle", "billing",
+    "position",
+    "seq",
+    "sequence",
+    "version",
+    "build",
+    "port",
+    "index",
+    "rank",
+    "zip",
+    "postcode",
+    "day",
+    "month",
+    "week",
+    "hour",
+    "minute",
+    "line",
+    "row",
+    "floor",
+    "matchday",
+    "lap",
+    "second",
+    "quarter",
+    "phone",
+    "msisdn",
+    "team",
+    "district",
+    "cycle",
+    "latitude",
+    "longitude",
+    "lat",
+    "lng",
+    "lon",
+    "founded",
+    "block",
+    "aisle",
+    "billing",
 ];
 const NOT_ADDED: &[&str] = &[
-    "rate", "ratio", "pct", "percent", "percentage", "share", "price", "score", "rating", "temperature", "temp", "age", "level",
-    "grade", "speed", "voltage", "pressure", "humidity", "factor", "probability", "prob", "height", "limit", "score", "fps", "gpa",
-    "latency", "elevation", "depth", "severity", "priority", "capacity", "concentration", "turbidity", "conductivity", "cvss",
-    "accuracy", "loss", "f1", "memory", "ram", "bps", "kw", "kmh", "celsius", "c", "hpa", "bar", "ntu", "soc", "cpm", "size", "balance", "interval",
-    "threshold", "tolerance", "tol", "diameter", "stars", "fill", "quality", "gwei", "px", "hemoglobin", "dl", "ms", "deg", "intensity",
-    "rpm", "volts", "cover", "risk", "weight", "distance", "population", "mhz", "lps", "difficulty", "resolution", "value_limit",
+    "rate",
+    "ratio",
+    "pct",
+    "percent",
+    "percentage",
+    "share",
+    "price",
+    "score",
+    "rating",
+    "temperature",
+    "temp",
+    "age",
+    "level",
+    "grade",
+    "speed",
+    "voltage",
+    "pressure",
+    "humidity",
+    "factor",
+    "probability",
+    "prob",
+    "height",
+    "limit",
+    "score",
+    "fps",
+    "gpa",
+    "latency",
+    "elevation",
+    "depth",
+    "severity",
+    "priority",
+    "capacity",
+    "concentration",
+    "turbidity",
+    "conductivity",
+    "cvss",
+    "accuracy",
+    "loss",
+    "f1",
+    "memory",
+    "strength",
+    "dose",
+    "ram",
+    "bps",
+    "kw",
+    "kmh",
+    "celsius",
+    "c",
+    "hpa",
+    "bar",
+    "ntu",
+    "soc",
+    "cpm",
+    "size",
+    "balance",
+    "interval",
+    "threshold",
+    "tolerance",
+    "tol",
+    "diameter",
+    "stars",
+    "fill",
+    "quality",
+    "gwei",
+    "px",
+    "hemoglobin",
+    "dl",
+    "ms",
+    "deg",
+    "intensity",
+    "rpm",
+    "volts",
+    "cover",
+    "risk",
+    "weight",
+    "distance",
+    "population",
+    "mhz",
+    "lps",
+    "difficulty",
+    "resolution",
+    "value_limit",
 ];
 
 fn role(column: &Column, words: &[String]) -> Role {
@@ -157,15 +283,26 @@ fn role(column: &Column, words: &[String]) -> Role {
         DataType::Bool => Role::Flag,
         DataType::Date | DataType::Timestamp | DataType::DateTime => Role::Time,
         DataType::String => string_role(column, &last, &last_raw),
-        DataType::Int64 if !descriptions::values(&column.description, &column.data_type).is_empty() => Role::Category,
+        DataType::Int64 if !descriptions::values(&column.description, &column.data_type).is_empty() => {
+            Role::Category
+        }
         DataType::Int64 | DataType::Numeric | DataType::BigNumeric | DataType::Float64 => {
-            let counts = raw.first().is_some_and(|w| matches!(w.as_str(), "number" | "num" | "n" | "nb")) && raw.len() > 1;
+            let counts = raw
+                .first()
+                .is_some_and(|w| matches!(w.as_str(), "number" | "num" | "n" | "nb"))
+                && raw.len() > 1;
             let integer = column.data_type == DataType::Int64;
             if integer && (last == "year" || last_raw == "yr") {
                 Role::Year
-            } else if integer && !counts && (KEYS.contains(&last.as_str()) || matches!(last_raw.as_str(), "no" | "by") || raw.contains(&"id".to_owned())) {
+            } else if integer
+                && !counts
+                && (KEYS.contains(&last.as_str())
+                    || matches!(last_raw.as_str(), "no" | "by")
+                    || raw.contains(&"id".to_owned()))
+            {
                 Role::Key
-            } else if !counts && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str())) {
+            } else if !counts && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str()))
+            {
                 Role::Other
             } else {
                 Role::Measure(Measure {
@@ -189,7 +326,7 @@ fn string_role(column: &Column, last: &str, last_raw: &str) -> Role {
         Role::Path
     } else if has(LABELS) {
         Role::Label
-    } else if has(TEXTS) {
+    } else if has(TEXTS) || column.name.to_lowercase().ends_with("user_agent") {
         Role::Text
     } else if has(&["ip", "tag", "addr", "address", "no"]) || has(KEYS) {
         Role::Key
@@ -201,31 +338,62 @@ fn string_role(column: &Column, last: &str, last_raw: &str) -> Role {
 /// The measure, seen from its noun and its name.
 fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let raw = words::raw(name);
-    let last = noun.rsplit(' ').next().unwrap_or(noun);
+    // What is counted stands before "of" and the like: the price per thousand impressions is a price.
+    let head = [" of ", " per ", " before ", " after ", " in ", " for "]
+        .iter()
+        .fold(noun.strip_prefix("number of ").unwrap_or(noun), |noun, word| {
+            noun.split(word).next().unwrap_or(noun)
+        });
+    let last = head.rsplit(' ').next().unwrap_or(head);
     let of_name = |word: &String| NOT_ADDED.contains(&word.as_str());
     let first = noun.split(' ').next().unwrap_or_default();
     let number_of = noun.starts_with("number of ");
-    let counted = measure.counted || number_of || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
+    let counted = measure.counted
+        || number_of
+        || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
     let unit_price = raw.contains(&"unit".to_owned()) || raw.contains(&"per".to_owned());
     let tail: Vec<&String> = raw.iter().rev().take(2).collect();
     let level = tail.into_iter().any(of_name) || NOT_ADDED.contains(&last) || unit_price;
-    let weighs = matches!(last, "weight" | "distance") || raw.iter().any(|w| w == "mb" || w == "size_bytes");
-    let states = ["available", "occupied", "capacity", "free", "hand", "planned", "target", "held"];
+    let weighs = matches!(last, "weight" | "distance") || raw.iter().any(|w| w == "bytes");
+    let states = [
+        "available",
+        "occupied",
+        "capacity",
+        "free",
+        "hand",
+        "planned",
+        "target",
+        "held",
+    ];
     Measure {
-        additive: counted && !level && !raw.iter().any(|w| states.contains(&w.as_str())) || !counted && (!level || weighs),
+        additive: counted && !level && !raw.iter().any(|w| states.contains(&w.as_str()))
+            || !counted && (!level || weighs),
         counted,
-        aggregated: matches!(first, "average" | "maximum" | "minimum" | "mean" | "median" | "peak" | "highest" | "lowest"),
+        aggregated: matches!(
+            first,
+            "average" | "maximum" | "minimum" | "mean" | "median" | "peak" | "highest" | "lowest"
+        ),
     }
 }
 
 /// What people call a column.
 fn noun(column: &Column, own: Vec<String>, role: Role, unit: Option<Unit>, owners: &[String]) -> String {
     let mut own = own;
-    let open_end = |own: &[String]| own.iter().rev().nth(1).is_some_and(|w| is_open_end(w));
+    let open_end = |own: &[String]| {
+        own.iter().rev().nth(1).is_some_and(|w| {
+            is_open_end(w) || matches!(w.as_str(), "maximum" | "minimum" | "average" | "peak")
+        })
+    };
     if unit.is_some() && own.len() > 1 && !open_end(&own) {
         let written = own.last().is_some_and(|last| units::is_written(last));
-        let measured = ["runtime", "duration", "delay", "wait", "lead", "latency", "weight", "size"];
-        let rest_says = own.iter().rev().nth(1).is_some_and(|w| measured.contains(&w.as_str()));
+        let measured = [
+            "runtime", "duration", "delay", "wait", "lead", "latency", "weight", "size",
+        ];
+        let rest_says = own
+            .iter()
+            .rev()
+            .nth(1)
+            .is_some_and(|w| measured.contains(&w.as_str()));
         let participle = own.iter().rev().nth(1).is_some_and(|w| words::is_adjective(w));
         let spelled = column.name.ends_with("pct") || column.name.ends_with("Pct");
         if !(written && !rest_says || participle && !spelled) {
@@ -234,14 +402,25 @@ fn noun(column: &Column, own: Vec<String>, role: Role, unit: Option<Unit>, owner
             // "kilometers" rather than "km" where the unit is all that there is.
             *last = unit.map_or_else(String::new, |u| u.words.to_owned());
         }
-        if own.last().is_some_and(|w| matches!(w.as_str(), "wait" | "lead" | "dwell")) {
+        if own
+            .last()
+            .is_some_and(|w| matches!(w.as_str(), "wait" | "lead" | "dwell"))
+        {
             own.push("time".to_owned());
         }
+    }
+    if own.len() > 1 && own.last().is_some_and(|w| w == "total") {
+        own.rotate_right(1);
     }
     if role == Role::Time {
         own = time_words(own, &column.name);
     }
-    if role == Role::Flag && own.len() > 1 && own.first().is_some_and(|w| matches!(w.as_str(), "is" | "was" | "has")) {
+    if role == Role::Flag
+        && own.len() > 1
+        && own
+            .first()
+            .is_some_and(|w| matches!(w.as_str(), "is" | "was" | "has"))
+    {
         own.remove(0);
     }
     if let [first, of, ..] = own.as_slice()
@@ -253,11 +432,20 @@ fn noun(column: &Column, own: Vec<String>, role: Role, unit: Option<Unit>, owner
         own.insert(1, "of".to_owned());
     }
     let sayable = own.iter().all(|word| words::is_sayable(word));
-    let told = descriptions::noun(&column.description)
-        .filter(|_| descriptions::values(&column.description, &column.data_type).is_empty() && role != Role::Flag);
+    let told = descriptions::noun(&column.description).filter(|_| {
+        descriptions::values(&column.description, &column.data_type).is_empty() && role != Role::Flag
+    });
     let plain = match told {
-        Some(told) if !sayable || own.len() < 2 && !matches!(role, Role::Time | Role::Key) || told.starts_with("number of ") => told,
-        _ if own.len() == 1 && matches!(role, Role::Measure(_)) => units::spelled(&own[0]).map_or_else(|| own.join(" "), str::to_owned),
+        Some(told)
+            if !sayable
+                || own.len() < 2 && !matches!(role, Role::Time | Role::Key)
+                || told.starts_with("number of ") =>
+        {
+            told
+        }
+        _ if own.len() == 1 && matches!(role, Role::Measure(_)) => {
+            units::spelled(&own[0]).map_or_else(|| own.join(" "), str::to_owned)
+        }
         _ => own.join(" "),
     };
     owned(&plain, owners, role)
@@ -265,7 +453,10 @@ fn noun(column: &Column, own: Vec<String>, role: Role, unit: Option<Unit>, owner
 
 /// Whether a word leaves a phrase open: "discharge to", "price per".
 fn is_open_end(word: &str) -> bool {
-    matches!(word, "per" | "to" | "by" | "after" | "at" | "of" | "in" | "from" | "until" | "since" | "for")
+    matches!(
+        word,
+        "per" | "to" | "by" | "after" | "at" | "of" | "in" | "from" | "until" | "since" | "for"
+    )
 }
 
 /// With the struct's name before it, where it is not in it already.
@@ -274,11 +465,17 @@ fn owned(plain: &str, owners: &[String], role: Role) -> String {
         return plain.to_owned();
     };
     let owner = owner.strip_suffix(" info").unwrap_or(owner);
-    let shared = owner.split(' ').any(|word| plain.split(' ').any(|own| own == word));
+    let shared = owner
+        .split(' ')
+        .any(|word| plain.split(' ').any(|own| own == word));
     if plain == "name" && role == Role::Label {
         return format!("{owner} name");
     }
-    if shared || plain.starts_with("number of") { plain.to_owned() } else { format!("{owner} {plain}") }
+    if shared || plain.starts_with("number of") {
+        plain.to_owned()
+    } else {
+        format!("{owner} {plain}")
+    }
 }
 
 /// "order date" and "delivery time": the words without what only tells the type.
@@ -289,11 +486,20 @@ fn time_words(own: Vec<String>, name: &str) -> Vec<String> {
     if matches!(last, "since" | "from" | "to" | "until") && raw.len() > 1 {
         return vec![format!("\"{}\" date", own.join(" "))];
     }
+    if let ([only], "at" | "on") = (own.as_slice(), last) {
+        return vec![if only == "on" { "date" } else { "time" }.to_owned()];
+    }
     if own.len() > 1 && matches!(last, "at" | "on" | "ts" | "date" | "time" | "dt" | "day") {
-        let kind = if matches!(last, "on" | "date" | "dt" | "day") { "date" } else { "time" };
+        let kind = if matches!(last, "on" | "date" | "dt" | "day") {
+            "date"
+        } else {
+            "time"
+        };
         own.pop();
         match event(name) {
-            Some(Event::Passive(verb) | Event::Active(verb)) if own.len() == verb.split(' ').count() => own = named_event(&verb, kind),
+            Some(Event::Passive(verb) | Event::Active(verb)) if own.len() == verb.split(' ').count() => {
+                own = named_event(&verb, kind)
+            }
             Some(Event::Present(verb)) => own = named_event(&verb, kind),
             _ => own.push(kind.to_owned()),
         }
@@ -323,7 +529,14 @@ fn named_event(verb: &str, kind: &str) -> Vec<String> {
 /// What happens at the time of this name.
 fn event(name: &str) -> Option<Event> {
     let mut raw = words::raw(name);
-    if raw.len() > 1 && raw.last().is_some_and(|w| matches!(w.as_str(), "at" | "on" | "date" | "ts" | "time" | "day" | "dt" | "for")) {
+    if raw.len() > 1
+        && raw.last().is_some_and(|w| {
+            matches!(
+                w.as_str(),
+                "at" | "on" | "date" | "ts" | "time" | "day" | "dt" | "for"
+            )
+        })
+    {
         raw.pop();
     }
     let last = raw.last()?.clone();
@@ -333,17 +546,29 @@ fn event(name: &str) -> Option<Event> {
     }
     let particle = matches!(last.as_str(), "up" | "in" | "out" | "off" | "back" | "away") && raw.len() == 2;
     let verb = if particle { raw[0].clone() } else { last.clone() };
-    let alone = raw.len() == 1 || particle || matches!(raw[0].as_str(), "first" | "last" | "planned" | "actual");
+    let alone =
+        raw.len() == 1 || particle || matches!(raw[0].as_str(), "first" | "last" | "planned" | "actual");
     if !alone {
         return None;
     }
-    if matches!(verb.as_str(), "expires" | "closes" | "matures" | "starts" | "ends" | "renews" | "begins") {
+    if matches!(
+        verb.as_str(),
+        "expires" | "closes" | "matures" | "starts" | "ends" | "renews" | "begins"
+    ) {
         return Some(Event::Present(said));
     }
-    let active = ["signed", "opted", "logged", "plugged", "checked"].contains(&verb.as_str()) && particle && verb != "plugged"
+    let active = ["signed", "opted", "logged", "plugged", "checked"].contains(&verb.as_str())
+        && particle
+        && verb != "plugged"
         || words::is_intransitive(&verb);
     let past = (words::is_participle(&verb) && verb != "open") || words::is_intransitive(&verb);
-    (past && said != "read" && said != "set").then(|| if active { Event::Active(said) } else { Event::Passive(said) })
+    (past && said != "read" && said != "set").then(|| {
+        if active {
+            Event::Active(said)
+        } else {
+            Event::Passive(said)
+        }
+    })
 }
 
 /// What a flag of this name says.
@@ -359,10 +584,20 @@ fn state(name: &str) -> State {
         "has" | "with" | "have" if raw.len() > 1 => State::With(spelled(1)),
         "is" | "was" | "are" if raw.len() > 1 => {
             let rest = spelled(1);
-            if rest.contains(' ') || !words::is_adjective(&rest) { State::Marked(rest) } else { State::Adjective(rest) }
+            if rest.contains(' ') || !words::is_adjective(&rest) {
+                State::Marked(rest)
+            } else {
+                State::Adjective(rest)
+            }
         }
         "in" | "on" | "out" | "at" | "off" | "under" => State::Phrase(spelled(0)),
         _ if raw.len() == 1 && words::is_adjective(last) => State::Adjective(spelled(0)),
+        _ if raw.len() == 2
+            && words::is_participle(first)
+            && matches!(last, "back" | "up" | "off" | "out" | "in") =>
+        {
+            State::Adjective(spelled(0))
+        }
         _ if raw.len() == 2 && words::is_participle(last) => State::With(spelled(0)),
         "no" | "do" | "open" | "first" => State::Marked(spelled(0)),
         _ if raw.len() == 2 && last == "only" => State::Marked(spelled(0)),
@@ -398,7 +633,10 @@ mod tests {
         assert_eq!(noun("latency_ms", "INT64", ""), "latency");
         assert_eq!(noun("watched_seconds", "INT64", ""), "watched seconds");
         assert_eq!(noun("wait_minutes", "INT64", ""), "wait time");
-        assert_eq!(noun("NEds", "INT64", "total number of edits"), "total number of edits");
+        assert_eq!(
+            noun("NEds", "INT64", "total number of edits"),
+            "total number of edits"
+        );
         assert_eq!(noun("pageviews", "INT64", "number of pages seen"), "pages seen");
         assert_eq!(noun("order_date", "DATE", ""), "order date");
         assert_eq!(noun("placed_at", "TIMESTAMP", ""), "time placed");
@@ -406,7 +644,11 @@ mod tests {
 
     #[test]
     fn numbers_behave_as_their_names_say() {
-        let measure = |name| attribute(name, "FLOAT64", "").measure().map(|m| (m.additive, m.counted));
+        let measure = |name| {
+            attribute(name, "FLOAT64", "")
+                .measure()
+                .map(|m| (m.additive, m.counted))
+        };
         assert_eq!(measure("total_amount"), Some((true, false)));
         assert_eq!(measure("unit_price"), Some((false, false)));
         assert_eq!(measure("temp_c"), Some((false, false)));
@@ -416,12 +658,30 @@ mod tests {
 
     #[test]
     fn times_and_flags_tell_what_happened() {
-        assert_eq!(attribute("placed_at", "TIMESTAMP", "").event, Some(Event::Passive("placed".to_owned())));
-        assert_eq!(attribute("signed_up_at", "TIMESTAMP", "").event, Some(Event::Active("signed up".to_owned())));
-        assert_eq!(attribute("expires_on", "DATE", "").event, Some(Event::Present("expires".to_owned())));
+        assert_eq!(
+            attribute("placed_at", "TIMESTAMP", "").event,
+            Some(Event::Passive("placed".to_owned()))
+        );
+        assert_eq!(
+            attribute("signed_up_at", "TIMESTAMP", "").event,
+            Some(Event::Active("signed up".to_owned()))
+        );
+        assert_eq!(
+            attribute("expires_on", "DATE", "").event,
+            Some(Event::Present("expires".to_owned()))
+        );
         assert_eq!(attribute("order_date", "DATE", "").event, None);
-        assert_eq!(attribute("is_gift", "BOOL", "").state, Some(State::Marked("gift".to_owned())));
-        assert_eq!(attribute("refunded", "BOOL", "").state, Some(State::Adjective("refunded".to_owned())));
-        assert_eq!(attribute("has_solar", "BOOL", "").state, Some(State::With("solar".to_owned())));
+        assert_eq!(
+            attribute("is_gift", "BOOL", "").state,
+            Some(State::Marked("gift".to_owned()))
+        );
+        assert_eq!(
+            attribute("refunded", "BOOL", "").state,
+            Some(State::Adjective("refunded".to_owned()))
+        );
+        assert_eq!(
+            attribute("has_solar", "BOOL", "").state,
+            Some(State::With("solar".to_owned()))
+        );
     }
 }

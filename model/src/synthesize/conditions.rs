@@ -31,7 +31,10 @@ pub(super) struct Condition {
 
 /// Some conditions on different fields; `most` at most.
 pub(super) fn some(source: &Source<'_>, dice: &mut Dice, most: usize) -> Vec<Condition> {
-    let count = dice.weighted(&[(0, 4.5), (1, 4.0), (2, 1.5)]).unwrap_or(0).min(most);
+    let count = dice
+        .weighted(&[(0, 4.5), (1, 4.0), (2, 1.5)])
+        .unwrap_or(0)
+        .min(most);
     exactly(source, dice, count)
 }
 
@@ -43,7 +46,9 @@ pub(super) fn exactly(source: &Source<'_>, dice: &mut Dice, count: usize) -> Vec
             break;
         }
         if let Some(condition) = one(source, dice)
-            && found.iter().all(|other| other.about != condition.about && !(other.is_time && condition.is_time))
+            && found
+                .iter()
+                .all(|other| other.about != condition.about && !(other.is_time && condition.is_time))
         {
             found.push(condition);
         }
@@ -54,7 +59,8 @@ pub(super) fn exactly(source: &Source<'_>, dice: &mut Dice, count: usize) -> Vec
 
 /// Adds what rows of this source cannot be read without: the partition filter, the shards.
 pub(super) fn complete(source: &Source<'_>, dice: &mut Dice, found: &mut Vec<Condition>) {
-    let sharded = source.table.sharded && !found.iter().any(|c| c.sql.contains("_TABLE_SUFFIX")) && dice.chance(0.85);
+    let sharded =
+        source.table.sharded && !found.iter().any(|c| c.sql.contains("_TABLE_SUFFIX")) && dice.chance(0.85);
     let time = source.table_time();
     let bound = |c: &Condition| time.is_some_and(|t| c.is_time && c.about == t.sql);
     if sharded {
@@ -91,13 +97,22 @@ pub(super) fn one(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
         };
         of_role * if field.owner.is_some() { 0.7 } else { 1.0 }
     };
-    let arrays: f32 = if source.unnested || !source.owners.is_empty() { 0.0 } else { 2.0 };
+    let arrays: f32 = if source.unnested || !source.owners.is_empty() {
+        0.0
+    } else {
+        2.0
+    };
     let lists = &source.table.arrays;
     if !lists.is_empty() && dice.chance(arrays / (arrays + 8.0)) {
         let array = dice.pick(lists)?;
         return on_array(source, array, dice);
     }
-    let weights: Vec<(usize, f32)> = source.fields.iter().enumerate().map(|(i, f)| (i, weight(f))).collect();
+    let weights: Vec<(usize, f32)> = source
+        .fields
+        .iter()
+        .enumerate()
+        .map(|(i, f)| (i, weight(f)))
+        .collect();
     let field = &source.fields[dice.weighted(&weights)?];
     on_field(source, field, dice)
 }
@@ -109,7 +124,10 @@ fn is_main(source: &Source<'_>, field: &Field<'_>) -> bool {
 /// A condition on this field.
 pub(super) fn on_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let attribute = field.attribute;
-    let owner = field.owner.map(|o| &source.owners[o].noun.one).unwrap_or(&source.subject.one);
+    let owner = field
+        .owner
+        .map(|o| &source.owners[o].noun.one)
+        .unwrap_or(&source.subject.one);
     let mut condition = if attribute.missing.is_some() && dice.chance(0.5) {
         on_missing(source, field, dice)
     } else {
@@ -139,8 +157,18 @@ fn simple(sql: String, with: &str) -> Condition {
 
 /// Values of columns that no description lists, by the last word of the noun.
 const POOLS: &[(&[&str], &[&str])] = &[
-    (&["country", "nationality", "flag", "territory"], &["Germany", "France", "Spain", "Canada", "Japan", "Brazil", "Kenya", "Norway"]),
-    (&["city", "town", "municipality", "location", "office"], &["Berlin", "Lyon", "Boston", "Osaka", "Leeds", "Porto", "Denver", "Graz"]),
+    (
+        &["country", "nationality", "flag", "territory"],
+        &[
+            "Germany", "France", "Spain", "Canada", "Japan", "Brazil", "Kenya", "Norway",
+        ],
+    ),
+    (
+        &["city", "town", "municipality", "location", "office"],
+        &[
+            "Berlin", "Lyon", "Boston", "Osaka", "Leeds", "Porto", "Denver", "Graz",
+        ],
+    ),
     (&["currency"], &["EUR", "USD", "GBP", "CHF"]),
     (&["language", "locale"], &["en", "de", "fr", "es"]),
     (&["os"], &["Android", "iOS", "Windows", "Linux"]),
@@ -186,9 +214,20 @@ fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Co
     }
     condition.adjective = adjective(attribute, &value);
     let last = noun.rsplit(' ').next().unwrap_or_default();
-    if ["country", "city", "town", "region", "district", "borough"].contains(&last) && noun.split(' ').count() == 1 && dice.chance(0.7) {
-        let place = if last == "district" || last == "region" { format!("the {} {last}", value.said) } else { value.said.clone() };
-        let preposition = if is_person { dice.word(&["from", "in"]) } else { "in" };
+    if ["country", "city", "town", "region", "district", "borough"].contains(&last)
+        && noun.split(' ').count() == 1
+        && dice.chance(0.7)
+    {
+        let place = if last == "district" || last == "region" {
+            format!("the {} {last}", value.said)
+        } else {
+            value.said.clone()
+        };
+        let preposition = if is_person {
+            dice.word(&["from", "in"])
+        } else {
+            "in"
+        };
         condition.post = format!("{preposition} {place}");
         condition.predicate = format!("is {preposition} {place}");
     }
@@ -198,33 +237,70 @@ fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Co
 /// A value as it is said: in quotes where it has several words or one might take it for a word of the question.
 fn said(value: &Value, dice: &mut Dice) -> String {
     let quotes = if value.said.contains(' ') { 0.5 } else { 0.2 };
-    if value.sql.starts_with('\'') && dice.chance(quotes) { format!("'{}'", value.said) } else { value.said.clone() }
+    if value.sql.starts_with('\'') && dice.chance(quotes) {
+        format!("'{}'", value.said)
+    } else {
+        value.said.clone()
+    }
 }
 
 /// The value before the noun, where it tells a state.
 fn adjective(attribute: &Attribute, value: &Value) -> Option<String> {
     let last = attribute.noun.rsplit(' ').next()?.to_lowercase();
-    let states = ["status", "state", "stage", "outcome", "result", "verdict", "decision", "severity", "stage", "flag"];
+    let states = [
+        "status", "state", "stage", "outcome", "result", "verdict", "decision", "severity", "stage", "flag",
+    ];
     let lower = value.said.to_lowercase();
     // Of a nested field no prompt shows the values: what is said is what stands there.
     let spelled = attribute.path.len() == 1 || lower == value.said;
-    let fits = states.contains(&last.as_str()) && words::is_adjective(&lower) && lower.split(' ').count() == 1 && spelled;
+    let fits = states.contains(&last.as_str())
+        && words::is_adjective(&lower)
+        && lower.split(' ').count() == 1
+        && spelled;
     fits.then_some(lower)
 }
 
 /// A condition on a flag; where `not`, that it is false.
 pub(super) fn on_flag(field: &Field<'_>, not: bool) -> Condition {
-    let sql = if not { format!("NOT {}", field.sql) } else { field.sql.clone() };
+    let sql = if not {
+        format!("NOT {}", field.sql)
+    } else {
+        field.sql.clone()
+    };
     let (adjective, post, predicate) = match (&field.attribute.state, not) {
-        (Some(State::Adjective(word)), false) => (Some(word.clone()), format!("that are {word}"), format!("is {word}")),
-        (Some(State::Adjective(word)), true) => (None, format!("that are not {word}"), format!("is not {word}")),
-        (Some(State::Marked(word)), false) => (None, format!("marked as {word}"), format!("is marked as {word}")),
-        (Some(State::Marked(word)), true) => (None, format!("not marked as {word}"), format!("is not marked as {word}")),
+        (Some(State::Adjective(word)), false) => (
+            Some(word.clone()),
+            format!("that are {word}"),
+            format!("is {word}"),
+        ),
+        (Some(State::Adjective(word)), true) => {
+            (None, format!("that are not {word}"), format!("is not {word}"))
+        }
+        (Some(State::Marked(word)), false) => {
+            (None, format!("marked as {word}"), format!("is marked as {word}"))
+        }
+        (Some(State::Marked(word)), true) => (
+            None,
+            format!("not marked as {word}"),
+            format!("is not marked as {word}"),
+        ),
         (Some(State::Phrase(word)), false) => (None, format!("that are {word}"), format!("is {word}")),
         (Some(State::Phrase(word)), true) => (None, format!("that are not {word}"), format!("is not {word}")),
         (Some(State::With(word)), false) => (None, format!("with {word}"), format!("has {word}")),
+        (Some(State::With(word)), true) if words::is_participle(last_word(word)) && word.contains(' ') => {
+            let (noun, done) = word.rsplit_once(' ').unwrap_or((word, ""));
+            (
+                None,
+                format!("with {noun} not {done}"),
+                format!("has {noun} not {done}"),
+            )
+        }
         (Some(State::With(word)), true) => (None, format!("without {word}"), format!("has no {word}")),
-        (None, _) => (None, format!("with {}", field.attribute.noun), format!("has {}", field.attribute.noun)),
+        (None, _) => (
+            None,
+            format!("with {}", field.attribute.noun),
+            format!("has {}", field.attribute.noun),
+        ),
     };
     Condition {
         sql,
@@ -235,17 +311,63 @@ pub(super) fn on_flag(field: &Field<'_>, not: bool) -> Condition {
     }
 }
 
+fn last_word(phrase: &str) -> &str {
+    phrase.rsplit(' ').next().unwrap_or(phrase)
+}
+
 /// Nouns that one has one of: "with an amount over 5".
 const COUNTABLE: &[&str] = &[
-    "age", "amount", "balance", "budget", "capacity", "cost", "delay", "discount", "distance", "duration", "fee", "fine", "income", "latency",
-    "length", "level", "limit", "loss", "number", "premium", "price", "rate", "rating", "salary", "score", "speed", "temperature", "time",
-    "tip", "total", "value", "volume", "weight", "yield", "percentage", "probability", "factor", "height", "goal", "refund", "grade",
+    "age",
+    "amount",
+    "balance",
+    "budget",
+    "capacity",
+    "cost",
+    "delay",
+    "discount",
+    "distance",
+    "duration",
+    "fee",
+    "fine",
+    "income",
+    "latency",
+    "length",
+    "level",
+    "limit",
+    "loss",
+    "number",
+    "premium",
+    "price",
+    "rate",
+    "rating",
+    "salary",
+    "score",
+    "speed",
+    "temperature",
+    "time",
+    "tip",
+    "total",
+    "value",
+    "volume",
+    "weight",
+    "yield",
+    "percentage",
+    "probability",
+    "factor",
+    "height",
+    "goal",
+    "refund",
+    "grade",
 ];
 
 /// The noun with the article that it takes: "an amount", but "revenue".
 pub(super) fn with_its_article(noun: &str) -> String {
     let last = noun.rsplit(' ').next().unwrap_or(noun);
-    if COUNTABLE.contains(&last) { words::with_article(noun) } else { noun.to_owned() }
+    if COUNTABLE.contains(&last) {
+        words::with_article(noun)
+    } else {
+        noun.to_owned()
+    }
 }
 
 fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
@@ -258,10 +380,25 @@ fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     if dice.chance(0.12) {
         let high = [2.0, 2.5, 4.0].map(|by| limit.value * by);
         let high = high[dice.below(3)].round();
-        if high > limit.value && limit.value > 0.0 && attribute.range.is_none() && attribute.unit.is_none_or(|u| u.short != "%") {
-            let between = format!("between {} and {}", limit.sql, limit.said.replacen(&limit.sql, &thresholds::number(high), 1));
-            let with = if counted { format!("{between} {noun}") } else { format!("{said} {between}") };
-            return Some(simple(format!("{sql} BETWEEN {} AND {}", limit.sql, thresholds::number(high)), &with));
+        if high > limit.value
+            && limit.value > 0.0
+            && attribute.range.is_none()
+            && attribute.unit.is_none_or(|u| u.short != "%")
+        {
+            let between = format!(
+                "between {} and {}",
+                limit.sql,
+                limit.said.replacen(&limit.sql, &thresholds::number(high), 1)
+            );
+            let with = if counted {
+                format!("{between} {noun}")
+            } else {
+                format!("{said} {between}")
+            };
+            return Some(simple(
+                format!("{sql} BETWEEN {} AND {}", limit.sql, thresholds::number(high)),
+                &with,
+            ));
         }
     }
     let (operator, more, of) = match dice.below(8) {
@@ -271,7 +408,15 @@ fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
         _ => ("<=", "at most", "of at most"),
     };
     let one = limit.value == 1.0;
-    let with = if counted { format!("{more} {} {}", limit.said, if one { words::singular(noun) } else { noun.clone() }) } else { format!("{said} {of} {}", limit.said) };
+    let with = if counted {
+        format!(
+            "{more} {} {}",
+            limit.said,
+            if one { words::singular(noun) } else { noun.clone() }
+        )
+    } else {
+        format!("{said} {of} {}", limit.said)
+    };
     let counts_nothing = counted && limit.value <= 1.0 && operator.starts_with('<');
     (!counts_nothing).then(|| simple(format!("{sql} {operator} {}", limit.sql), &with))
 }
@@ -279,7 +424,11 @@ fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
 fn on_year(attribute: &Attribute, sql: &str, dice: &mut Dice) -> Condition {
     let noun = &attribute.noun;
     let born = noun.contains("birth");
-    let year = if born { dice.between(1950, 2004) } else { dice.between(2005, 2025) };
+    let year = if born {
+        dice.between(1950, 2004)
+    } else {
+        dice.between(2005, 2025)
+    };
     let kind = noun.strip_suffix(" year").unwrap_or(noun).to_owned();
     let (operator, when) = match dice.below(4) {
         0 => ("<", format!("before {year}")),
@@ -302,25 +451,42 @@ fn on_year(attribute: &Attribute, sql: &str, dice: &mut Dice) -> Condition {
             predicate: format!("was {event} {when}"),
             ..Condition::default()
         },
-        None => simple(sql, &format!("{} {}", words::with_article(noun), when.replace("in ", "of "))),
+        None => simple(
+            sql,
+            &format!("{} {}", words::with_article(noun), when.replace("in ", "of ")),
+        ),
     }
 }
 
 fn is_life(attribute: &Attribute) -> bool {
-    ["birth", "born", "founded", "dob"].iter().any(|w| attribute.noun.contains(w) || attribute.name.to_lowercase().contains(w))
+    ["birth", "born", "founded", "dob"]
+        .iter()
+        .any(|w| attribute.noun.contains(w) || attribute.name.to_lowercase().contains(w))
 }
 
 fn is_to_come(attribute: &Attribute) -> bool {
     let name = attribute.name.to_lowercase();
     matches!(attribute.event, Some(Event::Present(_)))
-        || ["due", "expir", "until", "valid_to", "renew", "deadline", "ends_", "promised", "trial"].iter().any(|w| name.contains(w))
+        || [
+            "due", "expir", "until", "valid_to", "renew", "deadline", "ends_", "promised", "trial",
+        ]
+        .iter()
+        .any(|w| name.contains(w))
 }
 
 fn on_time(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let attribute = field.attribute;
-    if is_life(attribute) && attribute.noun.contains("birth") && dice.chance(0.4) && attribute.data_type == DataType::Date {
+    if is_life(attribute)
+        && attribute.noun.contains("birth")
+        && dice.chance(0.4)
+        && attribute.data_type == DataType::Date
+    {
         let age = *dice.pick(&[18, 25, 30, 40, 50, 60, 65])?;
-        let (operator, word) = if dice.chance(0.6) { (">", "older") } else { ("<", "younger") };
+        let (operator, word) = if dice.chance(0.6) {
+            (">", "older")
+        } else {
+            ("<", "younger")
+        };
         return Some(Condition {
             sql: format!("DATE_DIFF(CURRENT_DATE(), {}, YEAR) {operator} {age}", field.sql),
             post: format!("{word} than {age}"),
@@ -339,15 +505,27 @@ fn on_time(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Co
 }
 
 /// That the field lies in the span.
-pub(super) fn in_period(source: &Source<'_>, field: &Field<'_>, period: &Period, dice: &mut Dice) -> Option<Condition> {
+pub(super) fn in_period(
+    source: &Source<'_>,
+    field: &Field<'_>,
+    period: &Period,
+    dice: &mut Dice,
+) -> Option<Condition> {
     let attribute = field.attribute;
     let when = period.said(dice);
     let noun = &attribute.noun;
-    let bare = is_main(source, field) && source.table.time.is_some() && field.owner.is_none() && is_dated(source);
-    let owner = field.owner.map(|o| &source.owners[o].noun.one).unwrap_or(&source.subject.one);
+    let bare =
+        is_main(source, field) && source.table.time.is_some() && field.owner.is_none() && is_dated(source);
+    let owner = field
+        .owner
+        .map(|o| &source.owners[o].noun.one)
+        .unwrap_or(&source.subject.one);
     let who = if words::is_person(owner) { "who" } else { "that" };
     let (post, predicate) = match &attribute.event {
-        Some(Event::Passive(verb)) => (format!("{verb} {when}"), format!("was {verb} {when}").replace("was due", "is due")),
+        Some(Event::Passive(verb)) => (
+            format!("{verb} {when}"),
+            format!("was {verb} {when}").replace("was due", "is due"),
+        ),
         Some(Event::Active(verb)) => (format!("{who} {verb} {when}"), format!("{verb} {when}")),
         Some(Event::Present(verb)) if period.is_past() => {
             let past = past_of(verb);
@@ -386,7 +564,9 @@ fn past_of(verb: &str) -> String {
 }
 
 fn is_preposition(when: &str) -> bool {
-    ["in ", "on ", "since ", "before ", "between ", "after "].iter().any(|start| when.starts_with(start))
+    ["in ", "on ", "since ", "before ", "between ", "after "]
+        .iter()
+        .any(|start| when.starts_with(start))
 }
 
 /// Whether rows are what happens, rather than things that stay.
@@ -398,7 +578,10 @@ fn is_dated(source: &Source<'_>) -> bool {
 fn shards(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
     let period = Period::shards(dice);
     let when = period.said(dice);
-    let column = source.alias.as_ref().map_or_else(|| "_TABLE_SUFFIX".to_owned(), |a| format!("{a}._TABLE_SUFFIX"));
+    let column = source
+        .alias
+        .as_ref()
+        .map_or_else(|| "_TABLE_SUFFIX".to_owned(), |a| format!("{a}._TABLE_SUFFIX"));
     Some(Condition {
         sql: period.suffix_sql()?.replace("_TABLE_SUFFIX", &column),
         post: when.clone(),
@@ -412,7 +595,10 @@ fn shards(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
 /// That the field has no value, or has one.
 fn on_missing(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let missing = field.attribute.missing.as_ref()?;
-    let owner = field.owner.map(|o| &source.owners[o].noun.one).unwrap_or(&source.subject.one);
+    let owner = field
+        .owner
+        .map(|o| &source.owners[o].noun.one)
+        .unwrap_or(&source.subject.one);
     let who = if words::is_person(owner) { "who" } else { "that" };
     let state = &missing.state;
     let null = dice.chance(0.65);
@@ -420,13 +606,26 @@ fn on_missing(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option
     let is_word = state.split(' ').count() == 1 && words::is_adjective(state);
     let (post, predicate) = match (positive, &field.attribute.event) {
         (true, _) if missing.of_present => (format!("{who} have been {state}"), format!("has been {state}")),
-        (true, _) => (format!("{who} are {}{state}", dice.word(&["", "still "])), format!("is {state}")),
-        (false, _) if missing.of_present => (format!("{who} have not been {state} yet"), format!("has not been {state} yet")),
-        (false, Some(Event::Passive(verb))) => (format!("{who} have been {verb}"), format!("has been {verb}")),
+        (true, _) => (
+            format!("{who} are {}{state}", dice.word(&["", "still "])),
+            format!("is {state}"),
+        ),
+        (false, _) if missing.of_present => (
+            format!("{who} have not been {state} yet"),
+            format!("has not been {state} yet"),
+        ),
+        (false, Some(Event::Passive(verb))) => {
+            (format!("{who} have been {verb}"), format!("has been {verb}"))
+        }
         (false, Some(Event::Active(verb))) => (format!("{who} have {verb}"), format!("has {verb}")),
-        (false, _) => (format!("{who} are no longer {state}"), format!("is no longer {state}")),
+        (false, _) => (
+            format!("{who} are no longer {state}"),
+            format!("is no longer {state}"),
+        ),
     };
-    let fits = !(state.starts_with("un") && !positive) && !post.contains("have began") && !(missing.of_present && state.contains("contract"));
+    let fits = !(state.starts_with("un") && !positive)
+        && !post.contains("have began")
+        && !(missing.of_present && state.contains("contract"));
     fits.then(|| Condition {
         sql: format!("{} IS {}NULL", field.sql, if null { "" } else { "NOT " }),
         adjective: (positive && is_word && !missing.of_present).then(|| state.clone()),
@@ -442,25 +641,40 @@ fn on_text(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let (sql, said) = match attribute.role {
         Role::Email => {
             let domain = *dice.pick(&["gmail.com", "example.com", "outlook.com", "web.de"])?;
-            (format!("ENDS_WITH({sql}, '@{domain}')"), format!("ends with @{domain}"))
+            (
+                format!("ENDS_WITH({sql}, '@{domain}')"),
+                format!("ends with @{domain}"),
+            )
         }
         Role::Path => {
             let start = *dice.pick(&["/checkout", "/blog/", "/account", "/search", "/help/"])?;
-            (format!("STARTS_WITH({sql}, '{start}')"), format!("starts with {start}"))
+            (
+                format!("STARTS_WITH({sql}, '{start}')"),
+                format!("starts with {start}"),
+            )
         }
         Role::Label => {
             let letter = *dice.pick(&["A", "B", "M", "S", "K", "The"])?;
-            (format!("STARTS_WITH({sql}, '{letter}')"), format!("starts with {}", quotes(letter, dice)))
+            (
+                format!("STARTS_WITH({sql}, '{letter}')"),
+                format!("starts with {}", quotes(letter, dice)),
+            )
         }
         _ => {
             let word = *dice.pick(&["urgent", "error", "test", "delay", "new", "broken", "late"])?;
             if dice.chance(0.4) {
                 (
                     format!("LOWER({sql}) LIKE '%{word}%'"),
-                    format!("contains '{word}' {}", dice.word(&["in any case", "in upper or lower case", "(ignoring case)"])),
+                    format!(
+                        "contains '{word}' {}",
+                        dice.word(&["in any case", "in upper or lower case", "(ignoring case)"])
+                    ),
                 )
             } else {
-                (format!("{sql} LIKE '%{word}%'"), format!("contains {}", quotes(word, dice)))
+                (
+                    format!("{sql} LIKE '%{word}%'"),
+                    format!("contains {}", quotes(word, dice)),
+                )
             }
         }
     };
@@ -484,9 +698,21 @@ pub(super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut Dice) -> O
     let length = |dice: &mut Dice| {
         let count = dice.between(1, 5);
         match dice.below(5) {
-            0 | 1 => (format!("ARRAY_LENGTH({list}) > {count}"), format!("more than {count} {}", if count == 1 { &noun.one } else { &noun.many })),
-            2 => (format!("ARRAY_LENGTH({list}) >= {}", count + 1), format!("at least {} {}", count + 1, noun.many)),
-            3 => (format!("ARRAY_LENGTH({list}) = {}", count + 1), format!("exactly {} {}", count + 1, noun.many)),
+            0 | 1 => (
+                format!("ARRAY_LENGTH({list}) > {count}"),
+                format!(
+                    "more than {count} {}",
+                    if count == 1 { &noun.one } else { &noun.many }
+                ),
+            ),
+            2 => (
+                format!("ARRAY_LENGTH({list}) >= {}", count + 1),
+                format!("at least {} {}", count + 1, noun.many),
+            ),
+            3 => (
+                format!("ARRAY_LENGTH({list}) = {}", count + 1),
+                format!("exactly {} {}", count + 1, noun.many),
+            ),
             _ => (format!("ARRAY_LENGTH({list}) = 0"), String::new()),
         }
     };
@@ -508,7 +734,7 @@ pub(super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut Dice) -> O
             }
         }
         Elements::Records { attributes, .. } if dice.chance(0.7) => {
-            let element = alias(&noun.one, &source.table.columns);
+            let element = alias(&noun.one, &array.taken(source.table));
             let attribute = dice.pick(attributes)?;
             let field = Field {
                 sql: path(Some(&element), &attribute.path),
@@ -528,28 +754,41 @@ pub(super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut Dice) -> O
                 _ => (false, format!("with {} {post}", words::with_article(&noun.one))),
             };
             let said = said.replace("that are ", "that is ");
-            let exists = format!("EXISTS (SELECT 1 FROM UNNEST({list}) AS {element} WHERE {})", inner.sql);
+            let exists = format!(
+                "EXISTS (SELECT 1 FROM UNNEST({list}) AS {element} WHERE {})",
+                inner.sql
+            );
             Condition {
                 sql: if none { format!("NOT {exists}") } else { exists },
-                predicate: said.replacen("with ", "has ", 1).replacen("without any", "has no", 1),
+                predicate: said
+                    .replacen("with ", "has ", 1)
+                    .replacen("without any", "has no", 1),
                 post: said,
                 ..Condition::default()
             }
         }
         Elements::Records { .. } => with_length(length(dice), noun.many.as_str()),
         Elements::Pairs { key, keys, values } => {
-            let element = alias(&noun.one, &source.table.columns);
+            let element = alias(&noun.one, &array.taken(source.table));
             let key_value = dice.pick(keys)?;
-            let (value, _) = values.iter().find(|(_, data_type)| *data_type == DataType::String)?;
+            let (value, _) = values
+                .iter()
+                .find(|(_, data_type)| *data_type == DataType::String)?;
             let wanted = *dice.pick(pair_values(&key_value.said))?;
-            let said = format!("whose {} {} is '{wanted}'", noun.one, quotes(&key_value.said, dice));
+            let said = format!(
+                "whose {} {} is '{wanted}'",
+                noun.one,
+                quotes(&key_value.said, dice)
+            );
             Condition {
                 sql: format!(
                     "EXISTS (SELECT 1 FROM UNNEST({list}) AS {element} WHERE {element}.{key} = {} AND {element}.{value} = {})",
                     key_value.sql,
                     quoted(wanted)
                 ),
-                predicate: said.replacen("whose", "has its", 1).replacen(" is ", " set to ", 1),
+                predicate: said
+                    .replacen("whose", "has its", 1)
+                    .replacen(" is ", " set to ", 1),
                 post: said,
                 ..Condition::default()
             }

@@ -25,7 +25,12 @@ impl Value {
 
 /// A string literal.
 pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+    format!(
+        "'{}'",
+        text.replace('\\', "\\\\")
+            .replace('\'', "\\'")
+            .replace('\n', "\\n")
+    )
 }
 
 /// Most words in one value of a list.
@@ -60,13 +65,20 @@ fn items(text: &str) -> Vec<&str> {
     for (index, part) in parts.iter().enumerate() {
         let last = index + 1 == parts.len();
         let part = part.trim();
-        let part = part.strip_prefix("or ").or_else(|| part.strip_prefix("and ")).unwrap_or(part);
+        let part = part
+            .strip_prefix("or ")
+            .or_else(|| part.strip_prefix("and "))
+            .unwrap_or(part);
         match part.split_once(" or ").filter(|_| last) {
             Some((one, other)) => items.extend([one, other]),
             None => items.push(part),
         }
     }
-    items.iter().map(|i| i.trim().trim_matches(['\'', '"', '`'])).filter(|i| !i.is_empty()).collect()
+    items
+        .iter()
+        .map(|i| i.trim().trim_matches(['\'', '"', '`']))
+        .filter(|i| !i.is_empty())
+        .collect()
 }
 
 fn strings(text: &str) -> Vec<Value> {
@@ -78,7 +90,12 @@ fn strings(text: &str) -> Vec<Value> {
         let words: Vec<&str> = item.split(' ').collect();
         words.len() <= VALUE_WORDS
             && item.chars().count() <= VALUE_LETTERS
-            && !words.iter().any(|w| matches!(*w, "null" | "not" | "is" | "are" | "was" | "the" | "a" | "which" | "than" | "where"))
+            && !words.iter().any(|w| {
+                matches!(
+                    *w,
+                    "null" | "not" | "is" | "are" | "was" | "which" | "than" | "where"
+                )
+            })
     };
     if items.len() < 2 || !items.iter().all(fits) {
         return Vec::new();
@@ -107,11 +124,22 @@ fn codes(text: &str) -> Vec<Value> {
 
 /// The range of a number: "from 1 to 5", "1 beginner to 5 expert".
 pub(super) fn range(description: &str) -> Option<(f64, f64)> {
-    let words: Vec<&str> = description.split([' ', ',', ';', '(', ')']).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = description
+        .split([' ', ',', ';', '(', ')'])
+        .filter(|w| !w.is_empty())
+        .collect();
     let to = words.iter().position(|w| *w == "to")?;
-    let before = words[..to].iter().rev().take(2).find_map(|w| w.parse::<f64>().ok())?;
+    let before = words[..to]
+        .iter()
+        .rev()
+        .take(2)
+        .find_map(|w| w.parse::<f64>().ok())?;
     let after = words.get(to + 1)?.parse::<f64>().ok()?;
-    let (low, high) = if before < after { (before, after) } else { (after, before) };
+    let (low, high) = if before < after {
+        (before, after)
+    } else {
+        (after, before)
+    };
     (high > low).then_some((low, high))
 }
 
@@ -134,9 +162,15 @@ pub(super) fn missing(description: &str) -> Option<Missing> {
         _ => return None,
     };
     let rest = rest.split([',', ';', '.']).next().unwrap_or_default().trim();
-    let state = rest.rsplit_once(" is ").or_else(|| rest.rsplit_once(" are ")).map_or(rest, |(_, state)| state);
+    let state = rest
+        .rsplit_once(" is ")
+        .or_else(|| rest.rsplit_once(" are "))
+        .map_or(rest, |(_, state)| state);
     // "null while it lasts" tells a verb, which does not fit behind "is".
-    let fits = state.split(' ').count() <= 3 && !state.starts_with("it ") && !state.starts_with("the ") && !state.ends_with("may give");
+    let fits = state.split(' ').count() <= 3
+        && !state.starts_with("it ")
+        && !state.starts_with("the ")
+        && !state.ends_with("may give");
     fits.then(|| Missing {
         state: state.to_owned(),
         of_present,
@@ -145,11 +179,18 @@ pub(super) fn missing(description: &str) -> Option<Missing> {
 
 /// A noun phrase of a description, if it is a short one: "net sales amount", "number of pages seen".
 pub(super) fn noun(description: &str) -> Option<String> {
-    let text = description.split([',', ';', ':', '(', '.']).next().unwrap_or_default().trim();
+    let text = description
+        .split([',', ';', ':', '(', '.'])
+        .next()
+        .unwrap_or_default()
+        .trim();
     if text.len() < 3 || text.contains(" or ") || text.contains(['"', '\'', '=', '/']) {
         return None;
     }
-    let text = text.split_once(" from ").filter(|(_, range)| range.starts_with(char::is_numeric)).map_or(text, |(noun, _)| noun);
+    let text = text
+        .split_once(" from ")
+        .filter(|(_, range)| range.starts_with(char::is_numeric))
+        .map_or(text, |(noun, _)| noun);
     let mut words: Vec<&str> = text.split_whitespace().collect();
     if matches!(words.first(), Some(&("the" | "a" | "an"))) {
         words.remove(0);
@@ -164,17 +205,55 @@ pub(super) fn noun(description: &str) -> Option<String> {
     }
     let first = words.first()?.to_lowercase();
     let refused = [
-        "null", "from", "such", "as", "whether", "one", "given", "available", "day", "when", "what", "which", "where", "how",
-        "receives", "marketing", "contact", "true", "negative", "as", "always", "phases", "key-value", "properties", "planned",
-        "two-letter", "identifiers", "shares", "colors", "coupons", "decided", "domain", "experiments", "cannot", "name",
+        "null",
+        "from",
+        "such",
+        "as",
+        "whether",
+        "one",
+        "given",
+        "available",
+        "day",
+        "when",
+        "what",
+        "which",
+        "where",
+        "how",
+        "receives",
+        "marketing",
+        "contact",
+        "true",
+        "negative",
+        "as",
+        "always",
+        "phases",
+        "key-value",
+        "properties",
+        "planned",
+        "two-letter",
+        "identifiers",
+        "shares",
+        "colors",
+        "coupons",
+        "decided",
+        "domain",
+        "experiments",
+        "cannot",
+        "name",
     ];
-    let verbs = ["is", "are", "was", "that", "which", "who", "until", "where", "have", "has"];
+    let verbs = [
+        "is", "are", "was", "that", "which", "who", "until", "where", "have", "has",
+    ];
     let fits = (1..=5).contains(&words.len())
         && !refused.contains(&first.as_str())
+        && !(words.len() == 1 && description.contains(" or "))
         && !first.starts_with(char::is_numeric)
         && !words.iter().any(|w| verbs.contains(w));
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    if let Some(word) = words.first_mut().filter(|w| !w.chars().skip(1).any(char::is_uppercase)) {
+    if let Some(word) = words
+        .first_mut()
+        .filter(|w| !w.chars().skip(1).any(char::is_uppercase))
+    {
         *word = word.to_lowercase();
     }
     fits.then(|| words.join(" "))
@@ -183,19 +262,30 @@ pub(super) fn noun(description: &str) -> Option<String> {
 /// What one row of a table is: the noun of "one row per order placed in the shop".
 pub(super) fn row(description: &str) -> Option<String> {
     let lower = description.to_lowercase();
-    let after = ["one row per ", "one row for each ", "one row for every ", "each row is a ", "each row is an ", "one entry per "]
-        .iter()
-        .find_map(|lead| lower.find(lead).map(|at| &lower[at + lead.len()..]))?;
+    let after = [
+        "one row per ",
+        "one row for each ",
+        "one row for every ",
+        "each row is a ",
+        "each row is an ",
+        "one entry per ",
+    ]
+    .iter()
+    .find_map(|lead| lower.find(lead).map(|at| &lower[at + lead.len()..]))?;
     let sentence = after.split(['.', ';', '(', ':']).next().unwrap_or_default();
     if sentence.contains(',') || sentence.contains(" and ") || sentence.contains(" or ") {
         return None;
     }
     let stop = [
-        "of", "in", "on", "at", "for", "to", "by", "with", "from", "that", "which", "who", "under", "about", "after", "per", "a", "as",
+        "of", "in", "on", "at", "for", "to", "by", "with", "from", "that", "which", "who", "under", "about",
+        "after", "per", "a", "as",
     ];
     let mut noun = Vec::new();
     for word in sentence.split_whitespace() {
-        let ends = stop.contains(&word) || (!noun.is_empty() && words::is_participle(word) && !matches!(word, "run" | "set" | "open" | "read"));
+        let ends = stop.contains(&word)
+            || (!noun.is_empty()
+                && words::is_participle(word)
+                && !matches!(word, "run" | "set" | "open" | "read"));
         if ends {
             break;
         }
@@ -210,14 +300,36 @@ mod tests {
 
     #[test]
     fn lists_of_values_are_found() {
-        let said = |text: &str, of: DataType| values(text, &of).into_iter().map(|v| v.said).collect::<Vec<_>>();
-        assert_eq!(said("placed, shipped or returned", DataType::String), ["placed", "shipped", "returned"]);
-        assert_eq!(said("two-letter country code, such as DE or US", DataType::String), ["DE", "US"]);
-        assert_eq!(said("state of the order: 'new' | 'done'", DataType::String), ["new", "done"]);
-        assert_eq!(said("1 critical, 2 major, 3 minor", DataType::Int64), ["critical", "major", "minor"]);
-        assert_eq!(said("1 highest to 5 lowest", DataType::Int64), Vec::<String>::new());
-        assert_eq!(said("null while the store is open", DataType::String), Vec::<String>::new());
-        assert_eq!(said("amount paid, tax included", DataType::String), Vec::<String>::new());
+        let said =
+            |text: &str, of: DataType| values(text, &of).into_iter().map(|v| v.said).collect::<Vec<_>>();
+        assert_eq!(
+            said("placed, shipped or returned", DataType::String),
+            ["placed", "shipped", "returned"]
+        );
+        assert_eq!(
+            said("two-letter country code, such as DE or US", DataType::String),
+            ["DE", "US"]
+        );
+        assert_eq!(
+            said("state of the order: 'new' | 'done'", DataType::String),
+            ["new", "done"]
+        );
+        assert_eq!(
+            said("1 critical, 2 major, 3 minor", DataType::Int64),
+            ["critical", "major", "minor"]
+        );
+        assert_eq!(
+            said("1 highest to 5 lowest", DataType::Int64),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            said("null while the store is open", DataType::String),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            said("amount paid, tax included", DataType::String),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -226,17 +338,32 @@ mod tests {
         assert_eq!(range("1 beginner to 5 expert"), Some((1.0, 5.0)));
         assert_eq!(range("cost of goods"), None);
         let state = |text| missing(text).map(|m| (m.state, m.of_present));
-        assert_eq!(state("null while the store is open"), Some(("open".to_owned(), false)));
-        assert_eq!(state("null until delivered"), Some(("delivered".to_owned(), true)));
+        assert_eq!(
+            state("null while the store is open"),
+            Some(("open".to_owned(), false))
+        );
+        assert_eq!(
+            state("null until delivered"),
+            Some(("delivered".to_owned(), true))
+        );
         assert_eq!(state("null while the shortage lasts"), None);
-        assert_eq!(noun("arrival delay in minutes, negative where early").as_deref(), Some("arrival delay"));
+        assert_eq!(
+            noun("arrival delay in minutes, negative where early").as_deref(),
+            Some("arrival delay")
+        );
         assert_eq!(noun("placed, shipped or returned"), None);
     }
 
     #[test]
     fn a_row_has_a_noun() {
-        assert_eq!(row("One row per order placed in the web shop").as_deref(), Some("order"));
-        assert_eq!(row("One row per building permit").as_deref(), Some("building permit"));
+        assert_eq!(
+            row("One row per order placed in the web shop").as_deref(),
+            Some("order")
+        );
+        assert_eq!(
+            row("One row per building permit").as_deref(),
+            Some("building permit")
+        );
         assert_eq!(row("One row per user and day"), None);
     }
 }

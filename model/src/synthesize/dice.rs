@@ -43,7 +43,11 @@ impl Dice {
             }
             at -= weight;
         }
-        items.iter().rev().find(|(_, weight)| *weight > 0.0).map(|(item, _)| *item)
+        items
+            .iter()
+            .rev()
+            .find(|(_, weight)| *weight > 0.0)
+            .map(|(item, _)| *item)
     }
 
     /// One of several wordings.

@@ -44,12 +44,19 @@ pub(super) fn draw(source: &Source<'_>, dice: &mut Dice, times: f32) -> Option<D
 
 /// By a column or by what rows belong to.
 pub(super) fn by_value(source: &Source<'_>, dice: &mut Dice) -> Option<Dimension> {
-    let owners: Vec<usize> = (0..source.owners.len()).filter(|o| !source.owners[*o].label.is_empty() && source.owners[*o].key.is_some() && !source.owners[*o].contains).collect();
+    let owners: Vec<usize> = (0..source.owners.len())
+        .filter(|o| {
+            !source.owners[*o].label.is_empty()
+                && source.owners[*o].key.is_some()
+                && !source.owners[*o].contains
+        })
+        .collect();
     if !owners.is_empty() && dice.chance(0.35) {
         return dice.pick(&owners).map(|owner| by_owner(source, *owner));
     }
     let weight = |field: &Field<'_>| -> f32 {
         let of_role = match field.attribute.role {
+            _ if source.key().is_some_and(|key| key.sql == field.sql) => 0.0,
             Role::Category if field.attribute.values.is_empty() => 2.0,
             Role::Category => 4.0,
             Role::Flag => 0.5,
@@ -63,7 +70,12 @@ pub(super) fn by_value(source: &Source<'_>, dice: &mut Dice) -> Option<Dimension
         let joined = field.owner.is_some_and(|o| !source.owners[o].contains);
         of_role * if joined { 2.5 } else { 1.0 }
     };
-    let weights: Vec<(usize, f32)> = source.fields.iter().enumerate().map(|(i, f)| (i, weight(f))).collect();
+    let weights: Vec<(usize, f32)> = source
+        .fields
+        .iter()
+        .enumerate()
+        .map(|(i, f)| (i, weight(f)))
+        .collect();
     let field = source.fields[dice.weighted(&weights)?].clone();
     Some(of_field(source, &field, dice))
 }
@@ -93,7 +105,9 @@ pub(super) fn of_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) 
                 select: format!("{expression} AS {alias}"),
                 group: alias.clone(),
                 name: alias,
-                noun: dice.word(&["e-mail domain", "email domain", "domain of the email address"]).to_owned(),
+                noun: dice
+                    .word(&["e-mail domain", "email domain", "domain of the email address"])
+                    .to_owned(),
                 expression,
                 ..plain
             }
@@ -112,8 +126,16 @@ pub(super) fn by_owner(source: &Source<'_>, owner: usize) -> Dimension {
     // Two names of one result must not be the same.
     let named = |sql: &String| {
         let name = sql.rsplit('.').next().unwrap_or(sql);
-        let same = source.fields.iter().filter(|f| f.attribute.name.eq_ignore_ascii_case(name)).count();
-        if same > 1 { format!("{sql} AS {}_{name}", snake(&owner.noun.one)) } else { sql.clone() }
+        let same = source
+            .fields
+            .iter()
+            .filter(|f| f.attribute.name.eq_ignore_ascii_case(name))
+            .count();
+        if same > 1 {
+            format!("{sql} AS {}_{name}", snake(&owner.noun.one))
+        } else {
+            sql.clone()
+        }
     };
     let mut group: Vec<&str> = owner.key.iter().map(String::as_str).collect();
     group.extend(owner.label.iter().map(String::as_str));
@@ -178,7 +200,13 @@ pub(super) fn by_time(source: &Source<'_>, dice: &mut Dice) -> Option<Dimension>
 
 /// By spans that follow each other.
 pub(super) fn by_series(source: &Source<'_>, dice: &mut Dice) -> Option<Dimension> {
-    let grain = dice.weighted(&[(Grain::Day, 2.5), (Grain::Week, 1.0), (Grain::Month, 4.0), (Grain::Quarter, 0.7), (Grain::Year, 0.8)])?;
+    let grain = dice.weighted(&[
+        (Grain::Day, 2.5),
+        (Grain::Week, 1.0),
+        (Grain::Month, 4.0),
+        (Grain::Quarter, 0.7),
+        (Grain::Year, 0.8),
+    ])?;
     by_grain(source, grain, dice)
 }
 
@@ -199,6 +227,7 @@ pub(super) fn by_grain(source: &Source<'_>, grain: Grain, dice: &mut Dice) -> Op
     }
     let main = source.time();
     let others = source.own(|a| a.role == Role::Time && a.event.is_some());
+    let main = main.filter(|m| !m.attribute.noun.starts_with('"'));
     let field = match main {
         Some(main) if others.is_empty() || dice.chance(0.75) => main,
         _ => *dice.pick(&others)?,
@@ -207,14 +236,31 @@ pub(super) fn by_grain(source: &Source<'_>, grain: Grain, dice: &mut Dice) -> Op
     of_time(source, field, grain, is_main, dice)
 }
 
-fn of_time(source: &Source<'_>, field: &Field<'_>, grain: Grain, is_main: bool, dice: &mut Dice) -> Option<Dimension> {
-    let Attribute { data_type, event, noun, .. } = field.attribute;
+fn of_time(
+    source: &Source<'_>,
+    field: &Field<'_>,
+    grain: Grain,
+    is_main: bool,
+    dice: &mut Dice,
+) -> Option<Dimension> {
+    let Attribute {
+        data_type,
+        event,
+        noun,
+        ..
+    } = field.attribute;
     let sql = &field.sql;
-    let date = if *data_type == DataType::Date { sql.clone() } else { format!("DATE({sql})") };
+    let date = if *data_type == DataType::Date {
+        sql.clone()
+    } else {
+        format!("DATE({sql})")
+    };
     let fine = *data_type != DataType::Date;
     let truncated = |part: &str| format!("DATE_TRUNC({date}, {part})");
     let (expression, alias) = match grain {
-        Grain::Hour if fine && *data_type == DataType::Timestamp => (format!("TIMESTAMP_TRUNC({sql}, HOUR)"), "hour"),
+        Grain::Hour if fine && *data_type == DataType::Timestamp => {
+            (format!("TIMESTAMP_TRUNC({sql}, HOUR)"), "hour")
+        }
         Grain::HourOfDay if fine => (format!("EXTRACT(HOUR FROM {sql})"), "hour"),
         Grain::Hour | Grain::HourOfDay => return None,
         Grain::Day => (date.clone(), "day"),
@@ -226,7 +272,9 @@ fn of_time(source: &Source<'_>, field: &Field<'_>, grain: Grain, is_main: bool, 
     };
     let mut said = grain.noun(dice).to_owned();
     if expression.contains("WEEK(MONDAY)") || expression.contains("ISOWEEK") {
-        said = dice.word(&["week starting on Monday", "week (Monday to Sunday)"]).to_owned();
+        said = dice
+            .word(&["week starting on Monday", "week (Monday to Sunday)"])
+            .to_owned();
     }
     let on = if grain == Grain::Day { "on" } else { "in" };
     if !is_main || field.owner.is_none() && source.unnested {
@@ -240,7 +288,11 @@ fn of_time(source: &Source<'_>, field: &Field<'_>, grain: Grain, is_main: bool, 
     let alias = source.free_name(alias);
     let bare = expression == *sql;
     Some(Dimension {
-        select: if bare { sql.clone() } else { format!("{expression} AS {alias}") },
+        select: if bare {
+            sql.clone()
+        } else {
+            format!("{expression} AS {alias}")
+        },
         group: if bare { sql.clone() } else { alias.clone() },
         name: if bare { sql.clone() } else { alias },
         noun: said,

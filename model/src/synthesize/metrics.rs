@@ -36,7 +36,11 @@ pub(super) struct Metric {
 /// The number of rows.
 pub(super) fn count(source: &Source<'_>) -> Metric {
     let many = &source.subject.many;
-    let name = if many.split(' ').count() <= 2 && many.is_ascii() { many.as_str() } else { "n" };
+    let name = if many.split(' ').count() <= 2 && many.is_ascii() {
+        many.as_str()
+    } else {
+        "n"
+    };
     Metric {
         kind: Kind::Count,
         sql: "COUNT(*)".to_owned(),
@@ -50,7 +54,11 @@ pub(super) fn count(source: &Source<'_>) -> Metric {
 
 /// A figure that somebody may want of these rows: a count where there is nothing to add up.
 pub(super) fn draw(source: &Source<'_>, dice: &mut Dice) -> Metric {
-    let counted = if source.table.countable || source.unnested { 0.4 } else { 0.05 };
+    let counted = if source.table.countable || source.unnested {
+        0.4
+    } else {
+        0.05
+    };
     if dice.chance(counted) {
         return count(source);
     }
@@ -69,7 +77,14 @@ pub(super) fn of_number(source: &Source<'_>, dice: &mut Dice) -> Option<Metric> 
     let field = *dice.pick(&fields)?;
     let measure = field.attribute.measure()?;
     let kinds = [
-        (Kind::Sum, if measure.additive && !measure.aggregated { 4.0 } else { 0.0 }),
+        (
+            Kind::Sum,
+            if measure.additive && !measure.aggregated {
+                4.0
+            } else {
+                0.0
+            },
+        ),
         (Kind::Average, 3.0),
         (Kind::Most, if measure.counted { 0.6 } else { 1.0 }),
         (Kind::Least, if measure.counted { 0.2 } else { 0.5 }),
@@ -87,8 +102,16 @@ pub(super) fn sum(source: &Source<'_>, dice: &mut Dice) -> Option<Metric> {
 
 /// A count of rows or a sum: what can be added up over groups.
 pub(super) fn additive(source: &Source<'_>, dice: &mut Dice) -> Metric {
-    let counted = if source.table.countable || source.unnested { 0.5 } else { 0.0 };
-    if dice.chance(counted) { count(source) } else { sum(source, dice).unwrap_or_else(|| count(source)) }
+    let counted = if source.table.countable || source.unnested {
+        0.5
+    } else {
+        0.0
+    };
+    if dice.chance(counted) {
+        count(source)
+    } else {
+        sum(source, dice).unwrap_or_else(|| count(source))
+    }
 }
 
 /// How many different values a column has.
@@ -119,7 +142,10 @@ pub(super) fn different(source: &Source<'_>, dice: &mut Dice) -> Option<Metric> 
 pub(super) fn thing(noun: &str) -> String {
     for end in [" ID", " key", " number", " code"] {
         if let Some(start) = noun.strip_suffix(end)
-            && !["order", "serial", "version", "tracking", "flight", "postal", "zip"].contains(&start)
+            && ![
+                "order", "serial", "version", "tracking", "flight", "postal", "zip",
+            ]
+            .contains(&start)
         {
             return start.to_owned();
         }
@@ -139,10 +165,30 @@ pub(super) fn figure(source: &Source<'_>, field: &Field<'_>, kind: Kind, dice: &
         .unwrap_or(noun);
     let (function, name, start, said) = match kind {
         Kind::Count | Kind::Different => ("COUNT", "n", "number of", noun),
-        Kind::Sum => ("SUM", "total", dice.word(&["total", "total", "total", "overall"]), plain),
-        Kind::Average => ("AVG", "avg", dice.word(&["average", "average", "average", "mean"]), if noun.starts_with("average ") { plain } else { noun }),
-        Kind::Most => ("MAX", "max", dice.word(&["highest", "maximum", "largest"]), if noun.starts_with("maximum ") { plain } else { noun }),
-        Kind::Least => ("MIN", "min", dice.word(&["lowest", "minimum", "smallest"]), if noun.starts_with("minimum ") { plain } else { noun }),
+        Kind::Sum => (
+            "SUM",
+            "total",
+            dice.word(&["total", "total", "total", "overall"]),
+            plain,
+        ),
+        Kind::Average => (
+            "AVG",
+            "avg",
+            dice.word(&["average", "average", "average", "mean"]),
+            if noun.starts_with("average ") { plain } else { noun },
+        ),
+        Kind::Most => (
+            "MAX",
+            "max",
+            dice.word(&["highest", "maximum", "largest"]),
+            if noun.starts_with("maximum ") { plain } else { noun },
+        ),
+        Kind::Least => (
+            "MIN",
+            "min",
+            dice.word(&["lowest", "minimum", "smallest"]),
+            if noun.starts_with("minimum ") { plain } else { noun },
+        ),
         Kind::Median => ("APPROX_QUANTILES", "median", "median", noun),
     };
     let sql = match kind {
@@ -151,9 +197,12 @@ pub(super) fn figure(source: &Source<'_>, field: &Field<'_>, kind: Kind, dice: &
     };
     let of = if counted { "number of " } else { "" };
     let head = format!("{start} {of}{said}");
-    let unit = attribute.unit.filter(|u| u.short != "%" && dice.chance(0.3)).map_or_else(String::new, |u| {
-        format!(" in {}", if dice.chance(0.7) { u.words } else { u.short })
-    });
+    let unit = attribute
+        .unit
+        .filter(|u| u.short != "%" && dice.chance(0.3))
+        .map_or_else(String::new, |u| {
+            format!(" in {}", if dice.chance(0.7) { u.words } else { u.short })
+        });
     Metric {
         kind,
         sql,

@@ -5,9 +5,28 @@ use bigquill_analysis::schema::DataType;
 use super::dice::Dice;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 /// A day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,19 +98,35 @@ fn month_name(month: i64) -> &'static str {
 
 /// Years that questions are about.
 fn recent_year(dice: &mut Dice) -> i64 {
-    dice.weighted(&[(2022, 1.0), (2023, 1.5), (2024, 3.0), (2025, 4.0), (2026, 2.0)]).unwrap_or(2025)
+    dice.weighted(&[(2022, 1.0), (2023, 1.5), (2024, 3.0), (2025, 4.0), (2026, 2.0)])
+        .unwrap_or(2025)
 }
 
 fn recent_day(dice: &mut Dice) -> Day {
     let (year, month) = (recent_year(dice), dice.between(1, 12));
-    let day = if dice.chance(0.4) { 1 } else { dice.between(1, days_of(year, month)) };
+    let day = if dice.chance(0.4) {
+        1
+    } else {
+        dice.between(1, days_of(year, month))
+    };
     Day { year, month, day }
 }
 
 impl Period {
     /// A span that somebody asks about; `fine` where the time of day is known.
     pub(super) fn draw(dice: &mut Dice, fine: bool) -> Self {
-        let kinds = [(0, 5.0), (1, 6.0), (2, 1.5), (3, 2.0), (4, 3.0), (5, 1.5), (6, 1.5), (7, 4.0), (8, 2.0), (9, 2.0)];
+        let kinds = [
+            (0, 5.0),
+            (1, 6.0),
+            (2, 1.5),
+            (3, 2.0),
+            (4, 3.0),
+            (5, 1.5),
+            (6, 1.5),
+            (7, 4.0),
+            (8, 2.0),
+            (9, 2.0),
+        ];
         match dice.weighted(&kinds).unwrap_or(0) {
             0 => Self::Year(recent_year(dice)),
             1 => Self::Month(recent_year(dice), dice.between(1, 12)),
@@ -101,7 +136,11 @@ impl Period {
             5 => Self::Before(recent_day(dice)),
             6 => {
                 let (a, b) = (recent_day(dice), recent_day(dice));
-                if a < b { Self::Between(a, b) } else { Self::Year(b.year) }
+                if a < b {
+                    Self::Between(a, b)
+                } else {
+                    Self::Year(b.year)
+                }
             }
             7 => match dice.below(6) {
                 0 if fine => Self::Last(*dice.pick(&[24, 48]).unwrap_or(&24), "hour"),
@@ -129,7 +168,11 @@ impl Period {
     /// A span in the lives of people and things: no "last week".
     pub(super) fn past(dice: &mut Dice) -> Self {
         let year = dice.between(1955, 2004);
-        let day = Day { year, month: 1, day: 1 };
+        let day = Day {
+            year,
+            month: 1,
+            day: 1,
+        };
         match dice.below(3) {
             0 => Self::Year(year),
             1 => Self::Before(day),
@@ -165,18 +208,25 @@ impl Period {
             Self::Quarter(year, quarter) => match dice.below(3) {
                 0 => format!("in Q{quarter} {year}"),
                 1 => {
-                    let ordinal = ["first", "second", "third", "fourth"][usize::try_from(quarter - 1).unwrap_or(0) % 4];
+                    let ordinal =
+                        ["first", "second", "third", "fourth"][usize::try_from(quarter - 1).unwrap_or(0) % 4];
                     format!("in the {ordinal} quarter of {year}")
                 }
                 _ => format!("in quarter {quarter} of {year}"),
             },
             Self::On(day) => format!("on {}", day.said(dice)),
             Self::Since(day) if day.month == 1 && day.day == 1 => format!("since {}", day.year),
-            Self::Since(day) => format!("{} {}", dice.word(&["since", "since", "on or after"]), day.said(dice)),
+            Self::Since(day) => format!(
+                "{} {}",
+                dice.word(&["since", "since", "on or after"]),
+                day.said(dice)
+            ),
             Self::Before(day) if day.month == 1 && day.day == 1 => format!("before {}", day.year),
             Self::Before(day) => format!("before {}", day.said(dice)),
             Self::Between(from, to) => format!("between {} and {}", from.said(dice), to.said(dice)),
-            Self::Last(count, unit) => format!("in the {} {count} {unit}s", dice.word(&["last", "past", "last"])),
+            Self::Last(count, unit) => {
+                format!("in the {} {count} {unit}s", dice.word(&["last", "past", "last"]))
+            }
             Self::Next(count) => format!("in the next {count} days"),
             Self::Today => "today".to_owned(),
             Self::Yesterday => "yesterday".to_owned(),
@@ -184,7 +234,9 @@ impl Period {
             Self::LastMonth => dice.word(&["last month", "in the previous month"]).to_owned(),
             Self::ThisYear => dice.word(&["this year", "in the current year"]).to_owned(),
             Self::LastYear => dice.word(&["last year", "in the previous year"]).to_owned(),
-            Self::Weekend => dice.word(&["on weekends", "on a weekend", "on a Saturday or Sunday"]).to_owned(),
+            Self::Weekend => dice
+                .word(&["on weekends", "on a weekend", "on a Saturday or Sunday"])
+                .to_owned(),
             Self::Weekday(day) if dice.chance(0.4) => format!("on a {}", WEEKDAYS[day % 7]),
             Self::Weekday(day) => format!("on {}s", WEEKDAYS[day % 7]),
             Self::FromHour(hour) => match dice.below(2) {
@@ -197,7 +249,11 @@ impl Period {
 
     /// The comparison of an expression of this type with the span.
     pub(super) fn sql(&self, expression: &str, data_type: &DataType, dice: &mut Dice) -> String {
-        let date = if *data_type == DataType::Date { expression.to_owned() } else { format!("DATE({expression})") };
+        let date = if *data_type == DataType::Date {
+            expression.to_owned()
+        } else {
+            format!("DATE({expression})")
+        };
         let now = |function: &str| match data_type {
             DataType::Date => format!("DATE_{function}(CURRENT_DATE(), "),
             DataType::DateTime => format!("DATETIME_{function}(CURRENT_DATETIME(), "),
@@ -207,27 +263,45 @@ impl Period {
         match self {
             Self::Year(year) => format!("EXTRACT(YEAR FROM {expression}) = {year}"),
             Self::Month(year, month) if dice.chance(0.25) => {
-                let first = Day { year: *year, month: *month, day: 1 };
+                let first = Day {
+                    year: *year,
+                    month: *month,
+                    day: 1,
+                };
                 format!("DATE_TRUNC({date}, MONTH) = '{}'", first.iso())
             }
             Self::Month(year, month) => span(first_of(*year, *month), last_of(*year, *month)),
-            Self::Quarter(year, quarter) => span(first_of(*year, quarter * 3 - 2), last_of(*year, quarter * 3)),
+            Self::Quarter(year, quarter) => {
+                span(first_of(*year, quarter * 3 - 2), last_of(*year, quarter * 3))
+            }
             Self::On(day) => format!("{date} = '{}'", day.iso()),
             Self::Since(day) => format!("{expression} >= '{}'", day.iso()),
             Self::Before(day) => format!("{expression} < '{}'", day.iso()),
             Self::Between(from, to) => span(*from, *to),
-            Self::Last(count, "month") => format!("{date} >= DATE_SUB(CURRENT_DATE(), INTERVAL {count} MONTH)"),
+            Self::Last(count, "month") => {
+                format!("{date} >= DATE_SUB(CURRENT_DATE(), INTERVAL {count} MONTH)")
+            }
             Self::Last(count, "week") => format!("{date} >= DATE_SUB(CURRENT_DATE(), INTERVAL {count} WEEK)"),
-            Self::Last(count, unit) => format!("{expression} >= {}INTERVAL {count} {})", now("SUB"), unit.to_uppercase()),
-            Self::Next(count) => format!("{date} BETWEEN CURRENT_DATE() AND DATE_ADD(CURRENT_DATE(), INTERVAL {count} DAY)"),
+            Self::Last(count, unit) => format!(
+                "{expression} >= {}INTERVAL {count} {})",
+                now("SUB"),
+                unit.to_uppercase()
+            ),
+            Self::Next(count) => {
+                format!("{date} BETWEEN CURRENT_DATE() AND DATE_ADD(CURRENT_DATE(), INTERVAL {count} DAY)")
+            }
             Self::Today => format!("{date} = CURRENT_DATE()"),
             Self::Yesterday => format!("{date} = DATE_SUB(CURRENT_DATE(), INTERVAL 1 DAY)"),
             Self::ThisMonth => format!("DATE_TRUNC({date}, MONTH) = DATE_TRUNC(CURRENT_DATE(), MONTH)"),
             Self::LastMonth => {
-                format!("DATE_TRUNC({date}, MONTH) = DATE_SUB(DATE_TRUNC(CURRENT_DATE(), MONTH), INTERVAL 1 MONTH)")
+                format!(
+                    "DATE_TRUNC({date}, MONTH) = DATE_SUB(DATE_TRUNC(CURRENT_DATE(), MONTH), INTERVAL 1 MONTH)"
+                )
             }
             Self::ThisYear => format!("EXTRACT(YEAR FROM {expression}) = EXTRACT(YEAR FROM CURRENT_DATE())"),
-            Self::LastYear => format!("EXTRACT(YEAR FROM {expression}) = EXTRACT(YEAR FROM CURRENT_DATE()) - 1"),
+            Self::LastYear => {
+                format!("EXTRACT(YEAR FROM {expression}) = EXTRACT(YEAR FROM CURRENT_DATE()) - 1")
+            }
             Self::Weekend => format!("EXTRACT(DAYOFWEEK FROM {expression}) IN (1, 7)"),
             Self::Weekday(day) => format!("EXTRACT(DAYOFWEEK FROM {expression}) = {}", day + 1),
             Self::FromHour(hour) => format!("EXTRACT(HOUR FROM {expression}) >= {hour}"),
@@ -237,12 +311,21 @@ impl Period {
 
     /// The same on the suffix of a date-sharded family; none for spans that shards are not chosen by.
     pub(super) fn suffix_sql(&self) -> Option<String> {
-        let format = |days: i64| format!("FORMAT_DATE('%Y%m%d', DATE_SUB(CURRENT_DATE(), INTERVAL {days} DAY))");
-        let span = |from: Day, to: Day| Some(format!("_TABLE_SUFFIX BETWEEN '{}' AND '{}'", from.suffix(), to.suffix()));
+        let format =
+            |days: i64| format!("FORMAT_DATE('%Y%m%d', DATE_SUB(CURRENT_DATE(), INTERVAL {days} DAY))");
+        let span = |from: Day, to: Day| {
+            Some(format!(
+                "_TABLE_SUFFIX BETWEEN '{}' AND '{}'",
+                from.suffix(),
+                to.suffix()
+            ))
+        };
         match self {
             Self::Year(year) => span(first_of(*year, 1), last_of(*year, 12)),
             Self::Month(year, month) => span(first_of(*year, *month), last_of(*year, *month)),
-            Self::Quarter(year, quarter) => span(first_of(*year, quarter * 3 - 2), last_of(*year, quarter * 3)),
+            Self::Quarter(year, quarter) => {
+                span(first_of(*year, quarter * 3 - 2), last_of(*year, quarter * 3))
+            }
             Self::On(day) => Some(format!("_TABLE_SUFFIX = '{}'", day.suffix())),
             Self::Since(day) => Some(format!("_TABLE_SUFFIX >= '{}'", day.suffix())),
             Self::Between(from, to) => span(*from, *to),
@@ -254,12 +337,18 @@ impl Period {
 
     /// Whether it lies in the past for certain.
     pub(super) fn is_past(&self) -> bool {
-        matches!(self, Self::Last(..) | Self::Yesterday | Self::LastMonth | Self::LastYear)
+        matches!(
+            self,
+            Self::Last(..) | Self::Yesterday | Self::LastMonth | Self::LastYear
+        )
     }
 
     /// Whether it repeats, so that it is no span that a partition is chosen by.
     pub(super) fn is_recurring(&self) -> bool {
-        matches!(self, Self::Weekend | Self::Weekday(_) | Self::FromHour(_) | Self::EveryMonth(_))
+        matches!(
+            self,
+            Self::Weekend | Self::Weekday(_) | Self::FromHour(_) | Self::EveryMonth(_)
+        )
     }
 }
 
@@ -268,5 +357,9 @@ fn first_of(year: i64, month: i64) -> Day {
 }
 
 fn last_of(year: i64, month: i64) -> Day {
-    Day { year, month, day: days_of(year, month) }
+    Day {
+        year,
+        month,
+        day: days_of(year, month),
+    }
 }

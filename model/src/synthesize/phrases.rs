@@ -18,7 +18,8 @@ pub(super) enum Style {
 
 /// A style by how often people use it.
 pub(super) fn style(dice: &mut Dice) -> Style {
-    dice.weighted(&[(Style::Terse, 3.0), (Style::Sentence, 4.5), (Style::Order, 2.5)]).unwrap_or(Style::Sentence)
+    dice.weighted(&[(Style::Terse, 3.0), (Style::Sentence, 4.5), (Style::Order, 2.5)])
+        .unwrap_or(Style::Sentence)
 }
 
 /// The conditions behind WHERE; empty where there is none.
@@ -36,7 +37,12 @@ pub(super) fn subject(source: &Source<'_>, conditions: &[Condition], dice: &mut 
 }
 
 /// The same with another noun for the rows.
-pub(super) fn subject_called(source: &Source<'_>, noun: &str, conditions: &[Condition], dice: &mut Dice) -> String {
+pub(super) fn subject_called(
+    source: &Source<'_>,
+    noun: &str,
+    conditions: &[Condition],
+    dice: &mut Dice,
+) -> String {
     let own: Vec<&Condition> = conditions.iter().filter(|c| c.owner.is_none()).collect();
     let mut text = described(noun, &own, dice);
     let mut place = String::new();
@@ -55,13 +61,27 @@ pub(super) fn subject_called(source: &Source<'_>, noun: &str, conditions: &[Cond
                 }
                 continue;
             }
-            place = format!("{place} {} {}", preposition(noun), described(&owner.noun.many, &of_owner, dice));
+            place = format!(
+                "{place} {} {}",
+                preposition(noun),
+                described(&owner.noun.many, &of_owner, dice)
+            );
         } else if !of_owner.is_empty() {
             if of_owner.len() == 1 && own.is_empty() && place.is_empty() && dice.chance(0.5) {
                 place = format!(" of {}", described(&owner.noun.many, &of_owner, dice));
             } else {
                 let predicates: Vec<String> = of_owner.iter().map(|c| c.predicate.clone()).collect();
-                place = format!("{place} whose {} {}", owner.noun.one, words::list(&predicates, "and"));
+                // "whose" must not run on into what the last condition was about.
+                let and = if text.contains(" whose ") || text.contains(" where ") {
+                    " and"
+                } else {
+                    ""
+                };
+                place = format!(
+                    "{place}{and} whose {} {}",
+                    owner.noun.one,
+                    words::list(&predicates, "and")
+                );
             }
         }
     }
@@ -71,8 +91,24 @@ pub(super) fn subject_called(source: &Source<'_>, noun: &str, conditions: &[Cond
 
 /// What elements are said to be in.
 fn preposition(noun: &str) -> &'static str {
-    let inside = ["item", "items", "lines", "passengers", "players", "products", "entries", "events", "jobs", "drugs", "participants"];
-    if noun.split(' ').any(|w| inside.contains(&w)) { "in" } else { "of" }
+    let inside = [
+        "item",
+        "items",
+        "lines",
+        "passengers",
+        "players",
+        "products",
+        "entries",
+        "events",
+        "jobs",
+        "drugs",
+        "participants",
+    ];
+    if noun.split(' ').any(|w| inside.contains(&w)) {
+        "in"
+    } else {
+        "of"
+    }
 }
 
 /// A noun with its conditions before and behind it.
@@ -88,19 +124,30 @@ fn described(noun: &str, conditions: &[&Condition], dice: &mut Dice) -> String {
         }
     }
     // "with" first, so that "whose" does not run over what follows.
-    behind.sort_by_key(|post| (!post.starts_with("with "), post.starts_with("whose ") || post.starts_with("where ")));
+    behind.sort_by_key(|post| {
+        (
+            !post.starts_with("with "),
+            post.starts_with("whose ") || post.starts_with("where "),
+        )
+    });
     let mut text = format!("{before}{noun}");
     for (index, post) in behind.iter().enumerate() {
         let joined = if index == 0 {
             format!(" {post}")
-        } else if let (Some(rest), true) = (post.strip_prefix("with "), behind[index - 1].starts_with("with ")) {
+        } else if let (Some(rest), true) =
+            (post.strip_prefix("with "), behind[index - 1].starts_with("with "))
+        {
             format!(" and {rest}")
         } else {
             format!(" and {post}")
         };
         text.push_str(&joined);
     }
-    if behind.iter().any(|p| p.starts_with("whose ") || p.starts_with("where ")) && !time.is_empty() {
+    if behind
+        .iter()
+        .any(|p| p.starts_with("whose ") || p.starts_with("where "))
+        && !time.is_empty()
+    {
         // The time belongs to the noun, not to what the last condition was about.
         return format!("{before}{noun}{time}{}", &text[before.len() + noun.len()..]);
     }
@@ -109,13 +156,26 @@ fn described(noun: &str, conditions: &[&Condition], dice: &mut Dice) -> String {
 
 /// "who" for people, else "that".
 pub(super) fn who(source: &Source<'_>) -> &'static str {
-    if words::is_person(&source.subject.one) { "who" } else { "that" }
+    if words::is_person(&source.subject.one) {
+        "who"
+    } else {
+        "that"
+    }
 }
 
 /// The question with the capital and the mark at its end that its style has.
 pub(super) fn finished(style: Style, text: &str, dice: &mut Dice) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let asks = ["what", "how", "which", "who", "when", "where", "by how many", "in which"];
+    let asks = [
+        "what",
+        "how",
+        "which",
+        "who",
+        "when",
+        "where",
+        "by how many",
+        "in which",
+    ];
     let asks_inside = [", what ", ", how ", ", which "];
     match style {
         Style::Terse if dice.chance(0.65) => text,
@@ -123,7 +183,9 @@ pub(super) fn finished(style: Style, text: &str, dice: &mut Dice) -> String {
         Style::Sentence | Style::Order => {
             let lower = text.to_lowercase();
             let question = asks.iter().any(|word| lower.starts_with(&format!("{word} ")));
-            let question = question || (lower.starts_with("for ") || lower.starts_with("of ")) && asks_inside.iter().any(|ask| lower.contains(ask));
+            let question = question
+                || (lower.starts_with("for ") || lower.starts_with("of "))
+                    && asks_inside.iter().any(|ask| lower.contains(ask));
             // What follows a question in the same text is an order.
             let question = question && !text.contains("? ");
             let end = match (question, style) {
@@ -144,20 +206,31 @@ pub(super) fn shown(style: Style, what: &str, dice: &mut Dice) -> String {
             let verb = if is_many(what) { "are" } else { "is" };
             format!("What {verb} the {what}")
         }
-        Style::Order => format!("{} the {what}", dice.word(&["Show", "Give", "List", "Return", "Show me", "Get", "Find"])),
+        Style::Order => format!(
+            "{} the {what}",
+            dice.word(&["Show", "Give", "List", "Return", "Show me", "Get", "Find"])
+        ),
     };
     finished(style, &text, dice)
 }
 
 fn is_many(what: &str) -> bool {
     let head = what.split(" of ").next().unwrap_or(what);
-    head.split(' ').next_back().is_some_and(words::is_plural) && !what.starts_with("number") && !what.starts_with("total") && !what.starts_with("average")
+    head.split(' ').next_back().is_some_and(words::is_plural)
+        && !what.starts_with("number")
+        && !what.starts_with("total")
+        && !what.starts_with("average")
 }
 
 /// A number as it is said of a few: "5", seldom "five".
 pub(super) fn few(count: i64, dice: &mut Dice) -> String {
-    let written = ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
-    let word = usize::try_from(count).ok().and_then(|c| written.get(c)).filter(|w| !w.is_empty());
+    let written = [
+        "", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    ];
+    let word = usize::try_from(count)
+        .ok()
+        .and_then(|c| written.get(c))
+        .filter(|w| !w.is_empty());
     match word {
         Some(word) if dice.chance(0.35) => (*word).to_owned(),
         _ => count.to_string(),

@@ -43,71 +43,266 @@ pub(super) struct Shape {
 
 /// All kinds.
 pub(super) const SHAPES: &[Shape] = &[
-    Shape { name: "rows", draw: rows::some },
-    Shape { name: "rows_top", draw: rows::top },
-    Shape { name: "rows_latest", draw: rows::latest },
-    Shape { name: "rows_one", draw: rows::one },
-    Shape { name: "rows_except", draw: rows::except },
-    Shape { name: "rows_replace", draw: rows::replace },
-    Shape { name: "values", draw: rows::values },
-    Shape { name: "above_average", draw: rows::above_average },
-    Shape { name: "count", draw: figures::count },
-    Shape { name: "figure", draw: figures::figure },
-    Shape { name: "figures", draw: figures::several },
-    Shape { name: "share", draw: figures::share },
-    Shape { name: "share_by", draw: figures::share_by },
-    Shape { name: "ratio", draw: figures::ratio },
-    Shape { name: "conditional", draw: figures::conditional },
-    Shape { name: "missing", draw: figures::missing },
-    Shape { name: "group", draw: groups::group },
-    Shape { name: "group_two", draw: groups::two },
-    Shape { name: "group_several", draw: groups::several },
-    Shape { name: "having", draw: groups::having },
-    Shape { name: "top_groups", draw: groups::top },
-    Shape { name: "share_of_total", draw: groups::share_of_total },
-    Shape { name: "buckets", draw: groups::buckets },
-    Shape { name: "average_per", draw: groups::average_per },
-    Shape { name: "listed", draw: groups::listed },
-    Shape { name: "series", draw: series::series },
-    Shape { name: "running", draw: series::running },
-    Shape { name: "moving", draw: series::moving },
-    Shape { name: "change", draw: series::change },
-    Shape { name: "years", draw: series::years },
-    Shape { name: "busiest", draw: series::busiest },
-    Shape { name: "duration", draw: differences::average },
-    Shape { name: "duration_rows", draw: differences::rows },
-    Shape { name: "late_share", draw: differences::late },
-    Shape { name: "since_previous", draw: differences::since_previous },
-    Shape { name: "first_last", draw: differences::first_last },
-    Shape { name: "best_of_each", draw: ranks::best_of_each },
-    Shape { name: "latest_of_each", draw: ranks::latest_of_each },
-    Shape { name: "commonest_of_each", draw: ranks::commonest_of_each },
-    Shape { name: "ranked", draw: ranks::ranked },
-    Shape { name: "without", draw: relations::without },
-    Shape { name: "with_some", draw: relations::with_some },
-    Shape { name: "with_many", draw: relations::with_many },
-    Shape { name: "all_counted", draw: relations::all_counted },
-    Shape { name: "both", draw: relations::both },
-    Shape { name: "in_one_period", draw: relations::in_one_period },
-    Shape { name: "list_length", draw: lists::length },
-    Shape { name: "list_sum", draw: lists::sum },
-    Shape { name: "list_rows", draw: lists::rows },
-    Shape { name: "list_share", draw: lists::share },
-    Shape { name: "list_first", draw: lists::first },
-    Shape { name: "list_position", draw: lists::position },
-    Shape { name: "list_best", draw: lists::best },
-    Shape { name: "list_joined", draw: lists::joined },
-    Shape { name: "list_elements", draw: lists::elements },
-    Shape { name: "list_spread", draw: lists::spread },
-    Shape { name: "pair_value", draw: pairs::value },
-    Shape { name: "pair_group", draw: pairs::group },
-    Shape { name: "pair_keys", draw: pairs::keys },
-    Shape { name: "pair_figure", draw: pairs::figure },
-    Shape { name: "domain", draw: strings::domain },
-    Shape { name: "full_name", draw: strings::full_name },
-    Shape { name: "matching", draw: strings::matching },
-    Shape { name: "length", draw: strings::length },
-    Shape { name: "extracted", draw: strings::extracted },
+    Shape {
+        name: "rows",
+        draw: rows::some,
+    },
+    Shape {
+        name: "rows_top",
+        draw: rows::top,
+    },
+    Shape {
+        name: "rows_latest",
+        draw: rows::latest,
+    },
+    Shape {
+        name: "rows_one",
+        draw: rows::one,
+    },
+    Shape {
+        name: "rows_except",
+        draw: rows::except,
+    },
+    Shape {
+        name: "rows_replace",
+        draw: rows::replace,
+    },
+    Shape {
+        name: "values",
+        draw: rows::values,
+    },
+    Shape {
+        name: "above_average",
+        draw: rows::above_average,
+    },
+    Shape {
+        name: "count",
+        draw: figures::count,
+    },
+    Shape {
+        name: "figure",
+        draw: figures::figure,
+    },
+    Shape {
+        name: "figures",
+        draw: figures::several,
+    },
+    Shape {
+        name: "share",
+        draw: figures::share,
+    },
+    Shape {
+        name: "share_by",
+        draw: figures::share_by,
+    },
+    Shape {
+        name: "ratio",
+        draw: figures::ratio,
+    },
+    Shape {
+        name: "conditional",
+        draw: figures::conditional,
+    },
+    Shape {
+        name: "missing",
+        draw: figures::missing,
+    },
+    Shape {
+        name: "group",
+        draw: groups::group,
+    },
+    Shape {
+        name: "group_two",
+        draw: groups::two,
+    },
+    Shape {
+        name: "group_several",
+        draw: groups::several,
+    },
+    Shape {
+        name: "having",
+        draw: groups::having,
+    },
+    Shape {
+        name: "top_groups",
+        draw: groups::top,
+    },
+    Shape {
+        name: "share_of_total",
+        draw: groups::share_of_total,
+    },
+    Shape {
+        name: "buckets",
+        draw: groups::buckets,
+    },
+    Shape {
+        name: "average_per",
+        draw: groups::average_per,
+    },
+    Shape {
+        name: "listed",
+        draw: groups::listed,
+    },
+    Shape {
+        name: "series",
+        draw: series::series,
+    },
+    Shape {
+        name: "running",
+        draw: series::running,
+    },
+    Shape {
+        name: "moving",
+        draw: series::moving,
+    },
+    Shape {
+        name: "change",
+        draw: series::change,
+    },
+    Shape {
+        name: "years",
+        draw: series::years,
+    },
+    Shape {
+        name: "busiest",
+        draw: series::busiest,
+    },
+    Shape {
+        name: "duration",
+        draw: differences::average,
+    },
+    Shape {
+        name: "duration_rows",
+        draw: differences::rows,
+    },
+    Shape {
+        name: "late_share",
+        draw: differences::late,
+    },
+    Shape {
+        name: "since_previous",
+        draw: differences::since_previous,
+    },
+    Shape {
+        name: "first_last",
+        draw: differences::first_last,
+    },
+    Shape {
+        name: "best_of_each",
+        draw: ranks::best_of_each,
+    },
+    Shape {
+        name: "latest_of_each",
+        draw: ranks::latest_of_each,
+    },
+    Shape {
+        name: "commonest_of_each",
+        draw: ranks::commonest_of_each,
+    },
+    Shape {
+        name: "ranked",
+        draw: ranks::ranked,
+    },
+    Shape {
+        name: "without",
+        draw: relations::without,
+    },
+    Shape {
+        name: "with_some",
+        draw: relations::with_some,
+    },
+    Shape {
+        name: "with_many",
+        draw: relations::with_many,
+    },
+    Shape {
+        name: "all_counted",
+        draw: relations::all_counted,
+    },
+    Shape {
+        name: "both",
+        draw: relations::both,
+    },
+    Shape {
+        name: "in_one_period",
+        draw: relations::in_one_period,
+    },
+    Shape {
+        name: "list_length",
+        draw: lists::length,
+    },
+    Shape {
+        name: "list_sum",
+        draw: lists::sum,
+    },
+    Shape {
+        name: "list_rows",
+        draw: lists::rows,
+    },
+    Shape {
+        name: "list_share",
+        draw: lists::share,
+    },
+    Shape {
+        name: "list_first",
+        draw: lists::first,
+    },
+    Shape {
+        name: "list_position",
+        draw: lists::position,
+    },
+    Shape {
+        name: "list_best",
+        draw: lists::best,
+    },
+    Shape {
+        name: "list_joined",
+        draw: lists::joined,
+    },
+    Shape {
+        name: "list_elements",
+        draw: lists::elements,
+    },
+    Shape {
+        name: "list_spread",
+        draw: lists::spread,
+    },
+    Shape {
+        name: "pair_value",
+        draw: pairs::value,
+    },
+    Shape {
+        name: "pair_group",
+        draw: pairs::group,
+    },
+    Shape {
+        name: "pair_keys",
+        draw: pairs::keys,
+    },
+    Shape {
+        name: "pair_figure",
+        draw: pairs::figure,
+    },
+    Shape {
+        name: "domain",
+        draw: strings::domain,
+    },
+    Shape {
+        name: "full_name",
+        draw: strings::full_name,
+    },
+    Shape {
+        name: "matching",
+        draw: strings::matching,
+    },
+    Shape {
+        name: "length",
+        draw: strings::length,
+    },
+    Shape {
+        name: "extracted",
+        draw: strings::extracted,
+    },
 ];
 
 /// Which sources a shape can use.
@@ -135,7 +330,16 @@ fn source<'m>(context: Context<'m>, reach: Reach, dice: &mut Dice) -> Option<Sou
     ];
     let kinds: Vec<(&str, f32)> = kinds
         .iter()
-        .map(|(kind, fits)| (*kind, if *fits { weights.get(*kind).copied().unwrap_or(0.0) } else { 0.0 }))
+        .map(|(kind, fits)| {
+            (
+                *kind,
+                if *fits {
+                    weights.get(*kind).copied().unwrap_or(0.0)
+                } else {
+                    0.0
+                },
+            )
+        })
         .collect();
     let drawn = match dice.weighted(&kinds)? {
         "elements" => elements(table, dice),
@@ -150,13 +354,25 @@ fn source<'m>(context: Context<'m>, reach: Reach, dice: &mut Dice) -> Option<Sou
 
 /// A table, those of things that happen more often.
 fn table<'m>(context: Context<'m>, dice: &mut Dice) -> Option<&'m Table> {
-    let weight = |table: &Table| 1.0 + if table.dated { 0.7 } else { 0.0 } + if table.arrays.is_empty() { 0.0 } else { 0.7 };
-    let weights: Vec<(usize, f32)> = context.model.tables.iter().enumerate().map(|(i, t)| (i, weight(t))).collect();
+    let weight = |table: &Table| {
+        1.0 + if table.dated { 0.7 } else { 0.0 } + if table.arrays.is_empty() { 0.0 } else { 0.7 }
+    };
+    let weights: Vec<(usize, f32)> = context
+        .model
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(i, t)| (i, weight(t)))
+        .collect();
     Some(&context.model.tables[dice.weighted(&weights)?])
 }
 
 fn elements<'m>(table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
-    let records: Vec<_> = table.arrays.iter().filter(|a| matches!(a.elements, Elements::Records { .. })).collect();
+    let records: Vec<_> = table
+        .arrays
+        .iter()
+        .filter(|a| matches!(a.elements, Elements::Records { .. }))
+        .collect();
     Source::elements(table, dice.pick(&records)?)
 }
 
@@ -174,15 +390,30 @@ fn inner_elements<'m>(table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
 }
 
 fn joined<'m>(model: &'m Model, table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
-    let links: Vec<_> = table.parents.iter().filter(|l| !std::ptr::eq(&model.tables[l.table], table)).collect();
+    let links: Vec<_> = table
+        .parents
+        .iter()
+        .filter(|l| !std::ptr::eq(&model.tables[l.table], table))
+        .collect();
     Some(Source::joined(model, table, dice.pick(&links)?, None, false))
 }
 
 fn joined_twice<'m>(model: &'m Model, table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
     let link = dice.pick(&table.parents)?;
-    let beside = table.parents.iter().filter(|l| l.table != link.table).map(|l| (l, false));
-    let beyond = model.tables[link.table].parents.iter().filter(|l| l.table != link.table).map(|l| (l, true));
-    let others: Vec<_> = beside.chain(beyond).filter(|(l, _)| !std::ptr::eq(&model.tables[l.table], table)).collect();
+    let beside = table
+        .parents
+        .iter()
+        .filter(|l| l.table != link.table)
+        .map(|l| (l, false));
+    let beyond = model.tables[link.table]
+        .parents
+        .iter()
+        .filter(|l| l.table != link.table)
+        .map(|l| (l, true));
+    let others: Vec<_> = beside
+        .chain(beyond)
+        .filter(|(l, _)| !std::ptr::eq(&model.tables[l.table], table))
+        .collect();
     let (more, chained) = *dice.pick(&others)?;
     Some(Source::joined(model, table, link, Some(more), chained))
 }
@@ -194,11 +425,16 @@ fn joined_elements<'m>(model: &'m Model, table: &'m Table, dice: &mut Dice) -> O
 
 /// Whether every table that is joined is also used: a join that changes nothing is nobody's answer.
 pub(super) fn is_lean(sql: &str) -> bool {
-    let joins = sql.split(" JOIN ").skip(1).filter_map(|rest| rest.split_once(" AS ")?.1.split_once(' '));
+    let joins = sql
+        .split(" JOIN ")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(" AS ")?.1.split_once(' '));
     let mut joined = joins.map(|(alias, _)| alias);
     joined.all(|alias| {
         let name = format!("{alias}.");
-        let used = sql.match_indices(&name).filter(|(at, _)| !sql[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'));
+        let used = sql
+            .match_indices(&name)
+            .filter(|(at, _)| !sql[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'));
         used.count() > 1
     })
 }
@@ -215,6 +451,18 @@ fn select(columns: &[String]) -> Option<String> {
         last.rsplit('.').next().unwrap_or(last).to_lowercase()
     };
     let mut seen = std::collections::HashSet::new();
-    let single: Vec<String> = columns.iter().flat_map(|c| if c.contains('(') { vec![c.clone()] } else { c.split(", ").map(str::to_owned).collect() }).collect();
-    single.iter().all(|column| seen.insert(name(column))).then(|| columns.join(", "))
+    let single: Vec<String> = columns
+        .iter()
+        .flat_map(|c| {
+            if c.contains('(') {
+                vec![c.clone()]
+            } else {
+                c.split(", ").map(str::to_owned).collect()
+            }
+        })
+        .collect();
+    single
+        .iter()
+        .all(|column| seen.insert(name(column)))
+        .then(|| columns.join(", "))
 }

@@ -67,11 +67,17 @@ impl<'m> Source<'m> {
             Elements::Scalars(_) => Vec::new(),
             Elements::Pairs { .. } => return None,
         };
-        let clash = names.iter().any(|name| table.columns.iter().any(|c| c.eq_ignore_ascii_case(name)));
-        let element = alias(&array.noun.one, &table.columns);
+        let clash = names
+            .iter()
+            .any(|name| table.columns.iter().any(|c| c.eq_ignore_ascii_case(name)));
+        let element = alias(&array.noun.one, &array.taken(table));
         let own = clash.then(|| short_alias(&table.reference.table, &[element.as_str()]));
         let from = match &own {
-            Some(own) => format!("{} AS {own}, UNNEST({}) AS {element}", table.path, path(Some(own), &array.path)),
+            Some(own) => format!(
+                "{} AS {own}, UNNEST({}) AS {element}",
+                table.path,
+                path(Some(own), &array.path)
+            ),
             None => format!("{}, UNNEST({}) AS {element}", table.path, path(None, &array.path)),
         };
         let mut source = Self {
@@ -92,17 +98,22 @@ impl<'m> Source<'m> {
             }],
             Elements::Pairs { .. } => return None,
         };
-        source.fields.extend(fields(&table.attributes, own.as_deref(), Some(0)));
+        source
+            .fields
+            .extend(fields(&table.attributes, own.as_deref(), Some(0)));
         Some(source)
     }
 
     /// The elements of a repeated column in the records of another.
     pub(super) fn inner_elements(table: &'m Table, outer: &'m Array, inner: &'m Array) -> Option<Self> {
-        let Elements::Records { attributes: of_outer, .. } = &outer.elements else {
+        let Elements::Records {
+            attributes: of_outer, ..
+        } = &outer.elements
+        else {
             return None;
         };
-        let outer_alias = alias(&outer.noun.one, &table.columns);
-        let mut taken = table.columns.clone();
+        let outer_alias = alias(&outer.noun.one, &outer.taken(table));
+        let mut taken = inner.taken(table);
         taken.push(outer_alias.clone());
         let element = alias(&inner.noun.one, &taken);
         let own = short_alias(&table.reference.table, &[outer_alias.as_str(), element.as_str()]);
@@ -141,7 +152,13 @@ impl<'m> Source<'m> {
 
     /// The rows of a table joined with those that they belong to, by one or two links: two of the table's own, or a link
     /// and one of the other table's.
-    pub(super) fn joined(model: &'m Model, table: &'m Table, link: &Link, more: Option<&Link>, chained: bool) -> Self {
+    pub(super) fn joined(
+        model: &'m Model,
+        table: &'m Table,
+        link: &Link,
+        more: Option<&Link>,
+        chained: bool,
+    ) -> Self {
         let own = short_alias(&table.reference.table, &[]);
         let mut taken = vec![own.clone()];
         let mut from = format!("{} AS {own}", table.path);
@@ -151,8 +168,19 @@ impl<'m> Source<'m> {
         for link in std::iter::once(link).chain(more) {
             let other = &model.tables[link.table];
             let names: Vec<&str> = taken.iter().map(String::as_str).collect();
-            let right = short_alias(if taken.len() > 1 { &link.noun } else { &other.reference.table }, &names);
-            from.push_str(&format!(" JOIN {} AS {right} ON {}", other.path, on(&left, &right, link)));
+            let right = short_alias(
+                if taken.len() > 1 {
+                    &link.noun
+                } else {
+                    &other.reference.table
+                },
+                &names,
+            );
+            from.push_str(&format!(
+                " JOIN {} AS {right} ON {}",
+                other.path,
+                on(&left, &right, link)
+            ));
             let mut joined = owner(other, Some(&right), false);
             joined.noun = Noun::new(&link.noun);
             // What both sides have alike is asked of the rows themselves.
@@ -177,12 +205,17 @@ impl<'m> Source<'m> {
     }
 
     /// The elements of a repeated column, with what the table's rows belong to.
-    pub(super) fn joined_elements(model: &'m Model, table: &'m Table, array: &'m Array, link: &Link) -> Option<Self> {
+    pub(super) fn joined_elements(
+        model: &'m Model,
+        table: &'m Table,
+        array: &'m Array,
+        link: &Link,
+    ) -> Option<Self> {
         let Elements::Records { attributes, .. } = &array.elements else {
             return None;
         };
         let other = &model.tables[link.table];
-        let mut columns = table.columns.clone();
+        let mut columns = array.taken(table);
         columns.extend(other.columns.iter().cloned());
         let element = alias(&array.noun.one, &columns);
         let own = short_alias(&table.reference.table, &[element.as_str()]);
@@ -221,8 +254,14 @@ impl<'m> Source<'m> {
 
     /// The field that tells when rows happened.
     pub(super) fn time(&self) -> Option<&Field<'m>> {
-        let of_elements = || self.own(|a| a.role == Role::Time && a.event.is_some()).first().copied();
-        if self.unnested && let Some(own) = of_elements() {
+        let of_elements = || {
+            self.own(|a| a.role == Role::Time && a.event.is_some())
+                .first()
+                .copied()
+        };
+        if self.unnested
+            && let Some(own) = of_elements()
+        {
             return Some(own);
         }
         self.table_time()
@@ -231,7 +270,9 @@ impl<'m> Source<'m> {
     /// The table's own time.
     pub(super) fn table_time(&self) -> Option<&Field<'m>> {
         let wanted = &self.table.attributes[self.table.time?];
-        self.fields.iter().find(|field| std::ptr::eq(field.attribute, wanted))
+        self.fields
+            .iter()
+            .find(|field| std::ptr::eq(field.attribute, wanted))
     }
 
     /// The key of a row.
@@ -240,7 +281,9 @@ impl<'m> Source<'m> {
             return None;
         }
         let wanted = &self.table.attributes[self.table.key?];
-        self.fields.iter().find(|field| std::ptr::eq(field.attribute, wanted))
+        self.fields
+            .iter()
+            .find(|field| std::ptr::eq(field.attribute, wanted))
     }
 
     /// What a row is called by: its names, else its key.
@@ -248,22 +291,46 @@ impl<'m> Source<'m> {
         if self.unnested {
             return self.own(|a| a.role == Role::Label).into_iter().take(1).collect();
         }
-        let label = self.table.label.iter().map(|index| &self.table.attributes[*index]);
+        let label = self
+            .table
+            .label
+            .iter()
+            .map(|index| &self.table.attributes[*index]);
         let found: Vec<&Field<'m>> = label
-            .filter_map(|wanted| self.fields.iter().find(|field| std::ptr::eq(field.attribute, wanted)))
+            .filter_map(|wanted| {
+                self.fields
+                    .iter()
+                    .find(|field| std::ptr::eq(field.attribute, wanted))
+            })
             .collect();
-        if found.is_empty() { self.key().into_iter().collect() } else { found }
+        if found.is_empty() {
+            self.key().into_iter().collect()
+        } else {
+            found
+        }
     }
 
     /// Columns that computed ones must not be called like.
     pub(super) fn free_name(&self, wanted: &str) -> String {
         let name = snake(wanted);
-        let taken = |name: &str| is_reserved(name) || self.fields.iter().any(|f| f.attribute.name.eq_ignore_ascii_case(name));
+        let taken = |name: &str| {
+            is_reserved(name)
+                || self
+                    .fields
+                    .iter()
+                    .any(|f| f.attribute.name.eq_ignore_ascii_case(name))
+        };
         if !taken(&name) {
             return name;
         }
-        let longer = [format!("{name}_value"), format!("{name}_of_{}", snake(&self.subject.one))];
-        longer.into_iter().find(|name| !taken(name)).unwrap_or_else(|| format!("{name}_1"))
+        let longer = [
+            format!("{name}_value"),
+            format!("{name}_of_{}", snake(&self.subject.one)),
+        ];
+        longer
+            .into_iter()
+            .find(|name| !taken(name))
+            .unwrap_or_else(|| format!("{name}_1"))
     }
 
     /// The noun of a field as it is said of these rows: "delivery fee", "customer's city".
@@ -305,7 +372,10 @@ fn owner(table: &Table, alias: Option<&str>, contains: bool) -> Owner {
 }
 
 fn on(left: &str, right: &str, link: &Link) -> String {
-    let pairs = link.on.iter().map(|(own, other)| format!("{left}.{own} = {right}.{other}"));
+    let pairs = link
+        .on
+        .iter()
+        .map(|(own, other)| format!("{left}.{own} = {right}.{other}"));
     pairs.collect::<Vec<_>>().join(" AND ")
 }
 
@@ -322,28 +392,48 @@ pub(super) fn snake(phrase: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect();
-    let name = name.split('_').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_");
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) { format!("n_{name}") } else { name }
+    let name = name
+        .split('_')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("_");
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("n_{name}")
+    } else {
+        name
+    }
 }
 
 /// The last word of a noun, where no column is called so; else letters of it.
 pub(super) fn alias(noun: &str, taken: &[String]) -> String {
     let whole = snake(noun);
     let last = whole.rsplit('_').next().unwrap_or(&whole).to_owned();
-    let names = [last.clone(), whole, format!("{last}_row")];
+    let letter: String = last.chars().take(1).collect();
+    let names = [last, whole, letter];
     let free = |name: &String| !is_reserved(name) && !taken.iter().any(|t| t.eq_ignore_ascii_case(name));
-    names.into_iter().find(free).map_or_else(|| "element".to_owned(), |name| quote_name(&name))
+    names
+        .into_iter()
+        .find(free)
+        .map_or_else(|| "element".to_owned(), |name| quote_name(&name))
 }
 
 /// The first letters of a name's words, as people shorten tables.
 pub(super) fn short_alias(name: &str, taken: &[&str]) -> String {
     let parts = words::raw(name);
-    let parts: Vec<&String> = parts.iter().filter(|w| w.starts_with(|c: char| c.is_ascii_alphabetic())).collect();
+    let parts: Vec<&String> = parts
+        .iter()
+        .filter(|w| w.starts_with(|c: char| c.is_ascii_alphabetic()))
+        .collect();
     let initials: String = parts.iter().filter_map(|w| w.chars().next()).collect();
-    let first: String = parts.first().map(|w| w.chars().take(2).collect()).unwrap_or_default();
+    let first: String = parts
+        .first()
+        .map(|w| w.chars().take(2).collect())
+        .unwrap_or_default();
     let one: String = initials.chars().take(1).collect();
     let mut names = vec![one, initials, first];
     names.extend((2..9).map(|n| format!("t{n}")));
-    let free = |name: &String| !name.is_empty() && name.is_ascii() && !is_reserved(name) && !taken.contains(&name.as_str());
+    let free = |name: &String| {
+        !name.is_empty() && name.is_ascii() && !is_reserved(name) && !taken.contains(&name.as_str())
+    };
     names.into_iter().find(free).unwrap_or_else(|| "t1".to_owned())
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use bigquill_analysis::schema::{CatalogSnapshot, Column, DataType, Mode, TableReference, TableSchema, quote_name};
+use bigquill_analysis::schema::{
+    CatalogSnapshot, Column, DataType, Mode, TableReference, TableSchema, quote_name,
+};
 
 use crate::prompt::table_path;
 
@@ -89,6 +91,17 @@ pub(super) struct Array {
     pub(super) elements: Elements,
 }
 
+impl Array {
+    /// Names that an alias of an element must not have: columns of its table and its own fields.
+    pub(super) fn taken(&self, table: &Table) -> Vec<String> {
+        let mut names = table.columns.clone();
+        if let Elements::Records { attributes, .. } = &self.elements {
+            names.extend(attributes.iter().map(|a| a.path[0].clone()));
+        }
+        names
+    }
+}
+
 /// What is in a repeated column.
 #[derive(Debug, Clone)]
 pub(super) enum Elements {
@@ -111,11 +124,20 @@ pub(super) enum Elements {
 impl Model {
     /// The model of a catalog. Tables without a column that can be asked about are left out.
     pub(super) fn new(snapshot: &CatalogSnapshot) -> Self {
-        let schemas: Vec<&TableSchema> = snapshot.tables().map(AsRef::as_ref).filter(|t| !t.columns.is_empty()).collect();
-        let mut tables: Vec<Table> = schemas.iter().map(|schema| Table::new(schema, snapshot)).collect();
+        let schemas: Vec<&TableSchema> = snapshot
+            .tables()
+            .map(AsRef::as_ref)
+            .filter(|t| !t.columns.is_empty())
+            .collect();
+        let mut tables: Vec<Table> = schemas
+            .iter()
+            .map(|schema| Table::new(schema, snapshot))
+            .collect();
         rename_doubles(&mut tables);
         forget_borrowed_keys(&mut tables, &schemas);
-        let links: Vec<Vec<Link>> = (0..tables.len()).map(|own| links(own, &schemas, &tables)).collect();
+        let links: Vec<Vec<Link>> = (0..tables.len())
+            .map(|own| links(own, &schemas, &tables))
+            .collect();
         for (table, parents) in tables.iter_mut().zip(links) {
             table.parents = parents;
         }
@@ -133,9 +155,20 @@ impl Model {
 
 /// The first column of a table without a declared key is no key where it is another table's.
 fn forget_borrowed_keys(tables: &mut [Table], schemas: &[&TableSchema]) {
-    let keys: Vec<Option<String>> = tables.iter().map(|t| t.key.map(|k| t.attributes[k].name.to_lowercase())).collect();
-    for (index, table) in tables.iter_mut().enumerate().filter(|(index, _)| schemas[*index].primary_key.is_empty()) {
-        let borrowed = keys[index].is_some() && keys.iter().enumerate().any(|(other, key)| other != index && *key == keys[index]);
+    let keys: Vec<Option<String>> = tables
+        .iter()
+        .map(|t| t.key.map(|k| t.attributes[k].name.to_lowercase()))
+        .collect();
+    for (index, table) in tables
+        .iter_mut()
+        .enumerate()
+        .filter(|(index, _)| schemas[*index].primary_key.is_empty())
+    {
+        let borrowed = keys[index].is_some()
+            && keys
+                .iter()
+                .enumerate()
+                .any(|(other, key)| other != index && *key == keys[index]);
         if borrowed {
             table.key = None;
         }
@@ -158,7 +191,8 @@ impl Table {
         let described = descriptions::row(&schema.description);
         let of_name = table_noun(&schema.reference.table);
         let noun = described.as_deref().map_or_else(|| of_name.clone(), Noun::new);
-        let daily = described.is_none() && !schema.description.is_empty() && !schema.reference.table.ends_with('*');
+        let daily =
+            described.is_none() && !schema.description.is_empty() && !schema.reference.table.ends_with('*');
         let (mut attributes, mut arrays) = (Vec::new(), Vec::new());
         for column in &schema.columns {
             collect(column, &[], &[], 0, &mut attributes, &mut arrays);
@@ -179,7 +213,7 @@ impl Table {
             key,
             label,
             time,
-            dated: schema.partitioning.is_some(),
+            dated: schema.partitioning.is_some() || schema.reference.table.ends_with('*'),
             filter_required,
             parents: Vec::new(),
         }
@@ -189,13 +223,49 @@ impl Table {
 /// The noun in a table's name: without layers, dates and "daily".
 fn table_noun(name: &str) -> Noun {
     let mut all = words::of_name(name.trim_end_matches('*'));
-    let layers = ["fact", "fct", "dimension", "dim", "stg", "raw", "tbl", "table", "source", "ods", "dwh", "mart", "v", "vw", "t", "f", "d"];
+    let layers = [
+        "fact",
+        "fct",
+        "dimension",
+        "dim",
+        "stg",
+        "raw",
+        "tbl",
+        "table",
+        "source",
+        "ods",
+        "dwh",
+        "mart",
+        "v",
+        "vw",
+        "t",
+        "f",
+        "d",
+    ];
     while all.len() > 1 && layers.contains(&all[0].as_str()) {
         all.remove(0);
     }
-    let endings = ["daily", "hourly", "monthly", "history", "log", "logs", "table", "v1", "v2", "current", "raw", "snapshot", "snapshots"];
+    let endings = [
+        "daily",
+        "hourly",
+        "monthly",
+        "history",
+        "log",
+        "logs",
+        "table",
+        "v1",
+        "v2",
+        "current",
+        "raw",
+        "snapshot",
+        "snapshots",
+    ];
     let is_date = |word: &String| word.chars().all(char::is_numeric);
-    while all.len() > 1 && all.last().is_some_and(|w| endings.contains(&w.as_str()) || is_date(w)) {
+    while all.len() > 1
+        && all
+            .last()
+            .is_some_and(|w| endings.contains(&w.as_str()) || is_date(w))
+    {
         all.pop();
     }
     let noun = all.join(" ");
@@ -257,19 +327,41 @@ fn element_noun(name: &str) -> Noun {
         return Noun::new(&one);
     }
     let phrase = all.join(" ");
+    if all
+        .last()
+        .is_some_and(|w| matches!(w.as_str(), "crew" | "cast" | "ensemble" | "squad" | "team"))
+    {
+        return Noun::new(&format!("{phrase} member"));
+    }
+    if let [start @ .., state] = all.as_slice()
+        && words::is_participle(state)
+        && start.last().is_some_and(|w| words::is_plural(w))
+    {
+        // "meters affected" are affected meters.
+        return Noun::new(&format!("{state} {}", start.join(" ")));
+    }
     let plural = all.last().is_some_and(|w| words::is_plural(w));
-    if plural { Noun::new(&phrase) } else { Noun::new(&format!("{phrase} entry")) }
+    if plural {
+        Noun::new(&phrase)
+    } else {
+        Noun::new(&format!("{phrase} entry"))
+    }
 }
 
 /// Key and value, where that is all that the records have.
 fn pairs(column: &Column) -> Option<Elements> {
     let key = column.fields.iter().find(|f| {
         let name = f.name.to_lowercase();
-        f.data_type == DataType::String && matches!(name.as_str(), "key" | "k" | "name" | "attr" | "field" | "param" | "attribute")
+        f.data_type == DataType::String
+            && matches!(
+                name.as_str(),
+                "key" | "k" | "name" | "attr" | "field" | "param" | "attribute"
+            )
     })?;
     let is_value = |name: &str| {
         let raw = words::raw(name);
-        raw.iter().any(|w| matches!(w.as_str(), "value" | "val" | "v" | "values"))
+        raw.iter()
+            .any(|w| matches!(w.as_str(), "value" | "val" | "v" | "values"))
     };
     let mut values = Vec::new();
     for field in column.fields.iter().filter(|f| f.name != key.name) {
@@ -292,12 +384,23 @@ fn pairs(column: &Column) -> Option<Elements> {
 }
 
 fn key_of(schema: &TableSchema, attributes: &[Attribute]) -> Option<usize> {
-    let named = |name: &str| attributes.iter().position(|a| a.path.len() == 1 && a.name.eq_ignore_ascii_case(name));
+    let named = |name: &str| {
+        attributes
+            .iter()
+            .position(|a| a.path.len() == 1 && a.name.eq_ignore_ascii_case(name))
+    };
     match schema.primary_key.as_slice() {
         [one] => named(one),
         [] => attributes
             .first()
-            .filter(|a| a.role == Role::Key && a.path.len() == 1 && schema.foreign_keys.iter().all(|k| k.columns.iter().all(|c| c.0 != a.name)))
+            .filter(|a| {
+                a.role == Role::Key
+                    && a.path.len() == 1
+                    && schema
+                        .foreign_keys
+                        .iter()
+                        .all(|k| k.columns.iter().all(|c| c.0 != a.name))
+            })
             .map(|_| 0),
         _ => None,
     }
@@ -309,17 +412,34 @@ fn label_of(attributes: &[Attribute], noun: &Noun, of_name: &Noun) -> Vec<usize>
         let is_text = |a: &Attribute| a.data_type == DataType::String && a.path.len() == 1;
         attributes.iter().position(|a| is_text(a) && wanted(a))
     };
-    if let (Some(first), Some(last)) = (top(&|a| a.noun == "first name"), top(&|a| a.noun == "last name" || a.noun == "surname")) {
+    if let (Some(first), Some(last)) = (
+        top(&|a| a.noun == "first name"),
+        top(&|a| a.noun == "last name" || a.noun == "surname"),
+    ) {
         return vec![first, last];
     }
-    let own = ["name", "title", "full name", "display name", "nickname", "username", "headline", "surname", "last name"];
+    let own = [
+        "name",
+        "title",
+        "full name",
+        "display name",
+        "nickname",
+        "username",
+        "headline",
+        "surname",
+        "last name",
+    ];
     let last = |noun: &Noun| noun.one.rsplit(' ').next().unwrap_or_default().to_owned();
     let (row, table) = (last(noun), last(of_name));
     let is_own = |a: &Attribute| {
         let start = a.noun.split(' ').next().unwrap_or_default();
-        own.contains(&a.noun.as_str()) || a.role == Role::Label && (start == row || start == table) || a.noun == noun.one
+        own.contains(&a.noun.as_str())
+            || a.role == Role::Label && (start == row || start == table)
+            || a.noun == noun.one
     };
-    let found = top(&is_own).or_else(|| top(&|a| a.role == Role::Label && (a.noun.starts_with("company") || a.noun.starts_with("business"))));
+    let found = top(&is_own).or_else(|| {
+        top(&|a| a.role == Role::Label && (a.noun.starts_with("company") || a.noun.starts_with("business")))
+    });
     found.into_iter().collect()
 }
 
@@ -327,14 +447,18 @@ fn label_of(attributes: &[Attribute], noun: &Noun, of_name: &Noun) -> Vec<usize>
 fn time_of(schema: &TableSchema, attributes: &[Attribute]) -> (Option<usize>, bool) {
     let required = schema.partitioning.as_ref().is_some_and(|p| p.require_filter);
     let partition = schema.partitioning.as_ref().and_then(|p| p.column.as_deref());
-    let named = |name: &str| attributes.iter().position(|a| a.role == Role::Time && a.path.len() == 1 && a.name.eq_ignore_ascii_case(name));
+    let named = |name: &str| {
+        attributes
+            .iter()
+            .position(|a| a.role == Role::Time && a.path.len() == 1 && a.name.eq_ignore_ascii_case(name))
+    };
     if let Some(index) = partition.and_then(named) {
         return (Some(index), required);
     }
     let things = ["birth", "born", "installed", "opened", "hired", "founded"];
-    let first = attributes
-        .iter()
-        .position(|a| a.role == Role::Time && a.path.len() == 1 && !things.iter().any(|t| a.name.to_lowercase().contains(t)));
+    let first = attributes.iter().position(|a| {
+        a.role == Role::Time && a.path.len() == 1 && !things.iter().any(|t| a.name.to_lowercase().contains(t))
+    });
     (first, false)
 }
 
@@ -345,7 +469,11 @@ fn links(own: usize, schemas: &[&TableSchema], tables: &[Table]) -> Vec<Link> {
         let Some(table) = tables.iter().position(|t| t.reference == key.table) else {
             continue;
         };
-        let on = key.columns.iter().map(|(a, b)| (quote_name(a), quote_name(b))).collect();
+        let on = key
+            .columns
+            .iter()
+            .map(|(a, b)| (quote_name(a), quote_name(b)))
+            .collect();
         let noun = match key.columns.as_slice() {
             [(column, other)] => role_noun(column, other, &tables[table]),
             _ => tables[table].noun.one.clone(),
@@ -359,11 +487,12 @@ fn links(own: usize, schemas: &[&TableSchema], tables: &[Table]) -> Vec<Link> {
         // A key that is called just "id" says nothing about what it is the key of.
         let telling = words::raw(&key.name).len() > 1 || key.name.len() > 4;
         let known = found.iter().any(|l| l.table == table) || table == own || !telling;
-        let shared = tables[own]
-            .attributes
-            .iter()
-            .find(|a| a.path.len() == 1 && a.name.eq_ignore_ascii_case(&key.name) && a.data_type == key.data_type);
-        let own_key = tables[own].key.is_some_and(|k| tables[own].attributes[k].name.eq_ignore_ascii_case(&key.name));
+        let shared = tables[own].attributes.iter().find(|a| {
+            a.path.len() == 1 && a.name.eq_ignore_ascii_case(&key.name) && a.data_type == key.data_type
+        });
+        let own_key = tables[own]
+            .key
+            .is_some_and(|k| tables[own].attributes[k].name.eq_ignore_ascii_case(&key.name));
         if let Some(column) = shared.filter(|_| !known && !own_key) {
             found.push(Link {
                 table,
@@ -378,10 +507,16 @@ fn links(own: usize, schemas: &[&TableSchema], tables: &[Table]) -> Vec<Link> {
 /// What the row behind a foreign key is to this one: "buyer" for `buyer_id`, else the other table's noun.
 fn role_noun(column: &str, other: &str, table: &Table) -> String {
     let mut own = words::of_name(column);
-    if own.len() > 1 && own.last().is_some_and(|w| matches!(w.as_str(), "ID" | "number" | "key" | "code")) {
+    if own.len() > 1
+        && own
+            .last()
+            .is_some_and(|w| matches!(w.as_str(), "ID" | "number" | "key" | "code"))
+    {
         own.pop();
     }
     let said = own.join(" ");
-    let plain = column.eq_ignore_ascii_case(other) || table.noun.one.ends_with(&said) || !own.iter().all(|w| words::is_sayable(w));
+    let plain = column.eq_ignore_ascii_case(other)
+        || table.noun.one.ends_with(&said)
+        || !own.iter().all(|w| words::is_sayable(w));
     if plain { table.noun.one.clone() } else { said }
 }

@@ -66,22 +66,42 @@ fn the_catalogs_to_learn_from_are_whole() {
     assert!(catalogs.len() >= 60, "{} catalogs", catalogs.len());
     for Named { name, snapshot } in &catalogs {
         let tables: Vec<_> = snapshot.tables().collect();
-        assert!((3..=8).contains(&tables.len()), "{name} has {} tables", tables.len());
+        assert!(
+            (3..=8).contains(&tables.len()),
+            "{name} has {} tables",
+            tables.len()
+        );
         for table in &tables {
             let place = &table.reference;
             let has = |column: &str| table.columns.iter().any(|c| c.name == column);
-            let own = table.primary_key.iter().chain(&table.clustering).chain(table.partitioning.iter().flat_map(|p| &p.column));
+            let own = table
+                .primary_key
+                .iter()
+                .chain(&table.clustering)
+                .chain(table.partitioning.iter().flat_map(|p| &p.column));
             for column in own {
                 assert!(has(column), "{place} has no {column}");
             }
             for key in &table.foreign_keys {
-                let other = snapshot.table(&key.table).unwrap_or_else(|| panic!("{place} refers to {}", key.table));
+                let other = snapshot
+                    .table(&key.table)
+                    .unwrap_or_else(|| panic!("{place} refers to {}", key.table));
                 for (column, referenced) in &key.columns {
                     let type_of = |columns: &[bigquill_analysis::schema::Column], name: &str| {
-                        columns.iter().find(|c| c.name == name).map(|c| c.data_type.clone())
+                        columns
+                            .iter()
+                            .find(|c| c.name == name)
+                            .map(|c| c.data_type.clone())
                     };
-                    let types = (type_of(&table.columns, column), type_of(&other.columns, referenced));
-                    assert!(types.0.is_some() && types.0 == types.1, "{place}.{column} refers to {}.{referenced}", key.table);
+                    let types = (
+                        type_of(&table.columns, column),
+                        type_of(&other.columns, referenced),
+                    );
+                    assert!(
+                        types.0.is_some() && types.0 == types.1,
+                        "{place}.{column} refers to {}.{referenced}",
+                        key.table
+                    );
                 }
             }
         }
@@ -92,10 +112,31 @@ fn the_catalogs_to_learn_from_are_whole() {
 fn what_is_kept_for_measuring_is_not_learned_from() {
     // Spider's dev, defog, the idioms and the gender gap: their schemas are what the default adapter is measured on.
     let kept = [
-        "museum", "orchestra", "battle", "contestants", "car_makers", "pets", "real_estate", "course_arrange", "paragraphs", "author",
-        "sbtransaction", "loans", "commits", "visits", "editors", "world", "countrylanguage",
+        "museum",
+        "orchestra",
+        "battle",
+        "contestants",
+        "car_makers",
+        "pets",
+        "real_estate",
+        "course_arrange",
+        "paragraphs",
+        "author",
+        "sbtransaction",
+        "loans",
+        "commits",
+        "visits",
+        "editors",
+        "world",
+        "countrylanguage",
     ];
-    let own = |catalog: &Named| catalog.snapshot.tables().map(|t| t.reference.table.to_lowercase()).collect::<Vec<_>>();
+    let own = |catalog: &Named| {
+        catalog
+            .snapshot
+            .tables()
+            .map(|t| t.reference.table.to_lowercase())
+            .collect::<Vec<_>>()
+    };
     for catalog in catalogs() {
         let tables = own(&catalog);
         // A table of loans may be among others, where they are not those of a library.
@@ -112,19 +153,36 @@ fn every_shape_gives_pairs_that_the_resolver_takes() {
     for pair in &pairs {
         *shapes.entry(&pair.shape).or_default() += 1;
     }
-    let missing: Vec<_> = SHAPES.iter().filter(|s| !shapes.contains_key(s.name)).map(|s| s.name).collect();
+    let missing: Vec<_> = SHAPES
+        .iter()
+        .filter(|s| !shapes.contains_key(s.name))
+        .map(|s| s.name)
+        .collect();
     assert!(missing.is_empty(), "no pair of {missing:?}");
-    let questions: HashSet<(&str, String)> = pairs.iter().map(|p| (p.catalog.as_str(), p.question.to_lowercase())).collect();
+    let questions: HashSet<(&str, String)> = pairs
+        .iter()
+        .map(|p| (p.catalog.as_str(), p.question.to_lowercase()))
+        .collect();
     assert_eq!(questions.len(), pairs.len(), "a question stands twice");
 }
 
 #[test]
 fn questions_are_no_sql() {
-    let words = ["SELECT", "GROUP BY", "ORDER BY", "UNNEST", "COUNT(", "HAVING", "QUALIFY", "NULL", "ARRAY_", "  ", " ,", "..", "?."];
+    let words = [
+        "SELECT", "GROUP BY", "ORDER BY", "UNNEST", "COUNT(", "HAVING", "QUALIFY", "NULL", "ARRAY_", "  ",
+        " ,", "..", "?.",
+    ];
     for pair in made(catalogs(), 2, 1500) {
-        let found: Vec<_> = words.iter().filter(|word| pair.question.contains(**word)).collect();
+        let found: Vec<_> = words
+            .iter()
+            .filter(|word| pair.question.contains(**word))
+            .collect();
         assert!(found.is_empty(), "{found:?} in {:?}", pair.question);
-        assert!(!pair.question.contains('_') || pair.question.contains('\''), "a name as the schema has it: {:?}", pair.question);
+        assert!(
+            !pair.question.contains('_') || pair.question.contains('\''),
+            "a name as the schema has it: {:?}",
+            pair.question
+        );
     }
 }
 
@@ -150,7 +208,10 @@ fn a_seed_decides_everything_and_a_cut_run_goes_on() {
 #[test]
 fn poor_catalogs_give_what_they_have() {
     assert_eq!(made(of_tables("[]"), 1, 10), []);
-    assert_eq!(made(table(r#"{"name": "shape", "type": "GEOGRAPHY"}"#), 1, 10), []);
+    assert_eq!(
+        made(table(r#"{"name": "shape", "type": "GEOGRAPHY"}"#), 1, 10),
+        []
+    );
     let one = made(table(r#"{"name": "city", "type": "STRING"}"#), 1, 5);
     assert!(!one.is_empty() && one.iter().all(|p| p.bigquery_sql.contains("d.t")));
 }
@@ -167,7 +228,12 @@ fn odd_names_and_a_thousand_columns_give_pairs() {
         40,
     );
     assert_eq!(odd.len(), 40);
-    assert!(odd.iter().any(|p| p.bigquery_sql.contains("`select`")) && odd.iter().any(|p| p.bigquery_sql.contains("数量")));
-    let columns: Vec<String> = (0..1000).map(|n| format!(r#"{{"name": "measure_{n}", "type": "FLOAT"}}"#)).collect();
+    assert!(
+        odd.iter().any(|p| p.bigquery_sql.contains("`select`"))
+            && odd.iter().any(|p| p.bigquery_sql.contains("数量"))
+    );
+    let columns: Vec<String> = (0..1000)
+        .map(|n| format!(r#"{{"name": "measure_{n}", "type": "FLOAT"}}"#))
+        .collect();
     assert_eq!(made(table(&columns.join(",")), 1, 50).len(), 50);
 }

@@ -56,6 +56,7 @@ const UNITS: &[(&str, &str, &str)] = &[
     ("mg", "milligrams", "mg"),
     ("eth", "ETH", "ETH"),
     ("gwei", "gwei", "gwei"),
+    ("ntu", "NTU", "NTU"),
 ];
 
 /// The unit at the end of a name's words, where other words stand before it.
@@ -69,13 +70,24 @@ pub(super) fn at_end(words: &[String]) -> Option<Unit> {
     }
     let fits = match last.as_str() {
         "s" => measured(&["duration", "time", "latency", "length", "elapsed"]),
-        "m" => measured(&["distance", "length", "height", "elevation", "depth", "draught", "resolution", "vertical"]),
+        "m" => measured(&[
+            "distance",
+            "length",
+            "height",
+            "elevation",
+            "depth",
+            "draught",
+            "resolution",
+            "vertical",
+        ]),
         "c" => measured(&["temp", "temperature", "offset"]),
         "l" => measured(&["volume", "yield"]),
         "t" => measured(&["co2", "yield", "weight"]),
         _ => true,
     };
-    known(last).filter(|_| fits).map(|(_, words, short)| Unit { words, short })
+    known(last)
+        .filter(|_| fits)
+        .map(|(_, words, short)| Unit { words, short })
 }
 
 /// Whether a word is a unit that is written out.
@@ -85,11 +97,19 @@ pub(super) fn is_written(word: &str) -> bool {
 
 /// A unit that stands alone as a name, written out.
 pub(super) fn spelled(name: &str) -> Option<&'static str> {
-    UNITS.iter().find(|(ending, _, _)| *ending == name && name.len() > 1).map(|(_, words, _)| *words)
+    UNITS
+        .iter()
+        .find(|(ending, _, _)| *ending == name && name.len() > 1)
+        .map(|(_, words, _)| *words)
 }
 
 /// Whether a word is a unit, written out or short.
 pub(super) fn is_unit(word: &str) -> bool {
-    let more = ["dollars", "euros", "tonnes", "percent", "litres", "metres", "hectares", "m/s", "degrees"];
-    more.contains(&word) || UNITS.iter().any(|(_, words, short)| *words == word || *short == word)
+    let more = [
+        "dollars", "euros", "tonnes", "percent", "litres", "metres", "hectares", "m/s", "degrees",
+    ];
+    more.contains(&word)
+        || UNITS
+            .iter()
+            .any(|(_, words, short)| *words == word || *short == word)
 }

@@ -91,13 +91,17 @@ impl Weights {
         if let Some(most) = set.limits.questions_per_query {
             self.limits.questions_per_query = most;
         }
-        if !(self.limits.form_share > 0.0 && self.limits.form_share <= 1.0) || self.limits.questions_per_query == 0 {
+        if !(self.limits.form_share > 0.0 && self.limits.form_share <= 1.0)
+            || self.limits.questions_per_query == 0
+        {
             return Err(WeightsError::Value(
                 "form_share lies above 0 and up to 1, questions_per_query is at least 1".to_owned(),
             ));
         }
         if !self.shapes.values().any(|weight| *weight > 0.0) {
-            return Err(WeightsError::Value("every shape has the weight 0; give one of them more".to_owned()));
+            return Err(WeightsError::Value(
+                "every shape has the weight 0; give one of them more".to_owned(),
+            ));
         }
         Ok(self)
     }
@@ -105,14 +109,24 @@ impl Weights {
     /// The shapes by weight, as indices of all shapes.
     pub(super) fn of_shapes(&self) -> Vec<(usize, f32)> {
         let weight = |name: &str| self.shapes.get(name).copied().unwrap_or(0.0);
-        SHAPES.iter().enumerate().map(|(index, shape)| (index, weight(shape.name))).collect()
+        SHAPES
+            .iter()
+            .enumerate()
+            .map(|(index, shape)| (index, weight(shape.name)))
+            .collect()
     }
 }
 
-fn replace(kind: &'static str, all: &mut BTreeMap<String, f32>, set: BTreeMap<String, f32>) -> Result<(), WeightsError> {
+fn replace(
+    kind: &'static str,
+    all: &mut BTreeMap<String, f32>,
+    set: BTreeMap<String, f32>,
+) -> Result<(), WeightsError> {
     for (name, weight) in set {
         if !(weight >= 0.0 && weight.is_finite()) {
-            return Err(WeightsError::Value(format!("the weight of {name} is {weight}; give a number of at least 0")));
+            return Err(WeightsError::Value(format!(
+                "the weight of {name} is {weight}; give a number of at least 0"
+            )));
         }
         if !all.contains_key(&name) {
             let known: Vec<&str> = all.keys().map(String::as_str).collect();
@@ -143,7 +157,10 @@ mod tests {
     #[test]
     fn a_team_sets_what_it_wants_otherwise() {
         let built_in = Weights::built_in().expect("the built-in text");
-        let set = built_in.clone().with("[shapes]\nrows = 0\n[limits]\nform_share = 0.5").expect("a table");
+        let set = built_in
+            .clone()
+            .with("[shapes]\nrows = 0\n[limits]\nform_share = 0.5")
+            .expect("a table");
         assert_eq!((set.shapes["rows"], set.limits.form_share), (0.0, 0.5));
         assert_eq!(set.shapes["count"], built_in.shapes["count"]);
         let refused = |text| built_in.clone().with(text).expect_err("refused").to_string();

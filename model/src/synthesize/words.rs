@@ -79,48 +79,217 @@ const SHORT: &[(&str, &str)] = &[
 
 /// Words that stand in capitals.
 const CAPITALS: &[&str] = &[
-    "api", "atc", "cdr", "co2", "cpc", "cpm", "cpu", "crm", "csat", "cve", "cvss", "fps", "gpa", "gpu", "gps", "http", "iata",
-    "id", "imo", "ip", "iso", "kpi", "mrr", "os", "pnr", "ram", "sku", "sla", "sms", "ssd", "teu", "ttl", "uid", "url", "usd",
-    "uuid", "vat", "vip",
+    "api", "atc", "cdr", "co2", "cpc", "cpm", "cpu", "crm", "csat", "cve", "cvss", "fps", "gpa", "gpu",
+    "gps", "http", "iata", "id", "imo", "ip", "iso", "kpi", "mrr", "os", "pnr", "ram", "sku", "sla", "sms",
+    "ssd", "teu", "ttl", "uid", "url", "usd", "uuid", "vat", "vip",
 ];
 
 /// Participles that do not end in "ed", and adjectives that say how something stands.
 const PARTICIPLES: &[&str] = &[
-    "begun", "born", "bought", "built", "caught", "done", "drawn", "due", "found", "given", "held", "hidden", "kept", "known",
-    "left", "lost", "made", "met", "open", "overdue", "paid", "pending", "put", "read", "run", "seen", "sent", "set", "shown",
-    "sold", "sown", "spent", "stolen", "taken", "unpaid", "won", "worn", "written",
+    "begun", "born", "bought", "built", "caught", "done", "drawn", "due", "found", "given", "held", "hidden",
+    "kept", "known", "left", "lost", "made", "met", "open", "overdue", "paid", "pending", "put", "read",
+    "run", "seen", "sent", "set", "shown", "sold", "sown", "spent", "stolen", "taken", "unpaid", "won",
+    "worn", "written",
 ];
 
 /// Participles of what one does oneself: "who joined", not "who were joined".
 const INTRANSITIVE: &[&str] = &[
-    "arrived", "began", "begun", "departed", "died", "ended", "entered", "expired", "finished", "happened", "joined", "landed",
-    "left", "occurred", "opted", "passed", "registered", "resigned", "retired", "returned", "started", "visited",
+    "arrived",
+    "began",
+    "begun",
+    "departed",
+    "died",
+    "ended",
+    "entered",
+    "expired",
+    "finished",
+    "happened",
+    "joined",
+    "landed",
+    "left",
+    "occurred",
+    "opted",
+    "passed",
+    "registered",
+    "resigned",
+    "retired",
+    "returned",
+    "started",
+    "visited",
 ];
 
 /// Adjectives that flags are named after, besides participles.
 const ADJECTIVES: &[&str] = &[
-    "active", "alive", "annual", "anonymous", "automatic", "available", "complete", "correct", "critical", "digital", "electric",
-    "explicit", "fatal", "final", "flaky", "free", "frozen", "fragile", "hazardous", "idle", "inactive", "internal",
-    "international", "late", "live", "local", "manual", "mobile", "new", "offline", "online", "organic", "own", "positive",
-    "private", "public", "ranked", "recurring", "remote", "roaming", "rural", "successful", "unknown", "urgent", "usable",
-    "valid", "viewable", "visible", "wrong", "normal", "low", "high", "medium", "minor", "major", "routine", "standard",
+    "active",
+    "alive",
+    "annual",
+    "anonymous",
+    "automatic",
+    "available",
+    "complete",
+    "correct",
+    "critical",
+    "digital",
+    "electric",
+    "explicit",
+    "fatal",
+    "final",
+    "flaky",
+    "free",
+    "frozen",
+    "fragile",
+    "hazardous",
+    "idle",
+    "inactive",
+    "internal",
+    "international",
+    "late",
+    "live",
+    "local",
+    "manual",
+    "mobile",
+    "new",
+    "offline",
+    "online",
+    "organic",
+    "own",
+    "positive",
+    "private",
+    "public",
+    "ranked",
+    "recurring",
+    "remote",
+    "roaming",
+    "rural",
+    "successful",
+    "unknown",
+    "urgent",
+    "usable",
+    "valid",
+    "viewable",
+    "visible",
+    "wrong",
+    "normal",
+    "low",
+    "high",
+    "medium",
+    "minor",
+    "major",
+    "routine",
+    "standard",
 ];
 
 const PEOPLE: &[&str] = &[
-    "accountant", "agent", "applicant", "assistant", "candidate", "child", "citizen", "client", "contact", "guest", "member",
-    "nurse", "parent", "patient", "people", "person", "pilot", "resident", "student", "technician", "tenant", "visitor",
-    "veterinarian", "representative", "staff", "participant", "author", "donor", "contractor", "advertiser", "doctor",
-    "supervisor", "inspector", "creator", "translator", "actor", "instructor", "prescriber", "cardholder",
+    "accountant",
+    "agent",
+    "applicant",
+    "assistant",
+    "candidate",
+    "child",
+    "citizen",
+    "client",
+    "contact",
+    "guest",
+    "member",
+    "nurse",
+    "parent",
+    "patient",
+    "people",
+    "person",
+    "pilot",
+    "resident",
+    "student",
+    "technician",
+    "tenant",
+    "visitor",
+    "veterinarian",
+    "representative",
+    "staff",
+    "participant",
+    "author",
+    "donor",
+    "contractor",
+    "advertiser",
+    "doctor",
+    "supervisor",
+    "inspector",
+    "creator",
+    "translator",
+    "actor",
+    "instructor",
+    "prescriber",
+    "cardholder",
 ];
 
 /// Nouns in "er" and "or" that are no people.
 const NOT_PEOPLE: &[&str] = &[
-    "banner", "center", "container", "counter", "order", "number", "paper", "sensor", "server", "tower", "trailer", "runner",
-    "cover", "offer", "letter", "meter", "tender", "transfer", "router", "printer", "charger", "helicopter", "scanner", "water",
-    "power", "layer", "folder", "door", "floor", "error", "factor", "sector", "monitor", "indicator", "vendor", "voucher",
-    "newsletter", "parameter", "other", "quarter", "register", "filter", "cluster", "computer", "connector", "color", "sponsor",
-    "tanker", "ferry", "container number", "supplier", "carrier", "retailer", "manufacturer", "master", "timer", "weather",
-    "chapter", "corridor", "elevator", "reactor", "vector", "user interface", "mixer", "boiler", "steamer", "answer",
+    "banner",
+    "center",
+    "container",
+    "counter",
+    "order",
+    "number",
+    "paper",
+    "sensor",
+    "server",
+    "tower",
+    "trailer",
+    "runner",
+    "cover",
+    "offer",
+    "letter",
+    "meter",
+    "tender",
+    "transfer",
+    "router",
+    "printer",
+    "charger",
+    "helicopter",
+    "scanner",
+    "water",
+    "power",
+    "layer",
+    "folder",
+    "door",
+    "floor",
+    "error",
+    "factor",
+    "sector",
+    "monitor",
+    "indicator",
+    "vendor",
+    "voucher",
+    "newsletter",
+    "parameter",
+    "other",
+    "quarter",
+    "register",
+    "filter",
+    "cluster",
+    "computer",
+    "connector",
+    "color",
+    "sponsor",
+    "tanker",
+    "ferry",
+    "container number",
+    "supplier",
+    "carrier",
+    "retailer",
+    "manufacturer",
+    "master",
+    "timer",
+    "weather",
+    "chapter",
+    "corridor",
+    "elevator",
+    "reactor",
+    "vector",
+    "user interface",
+    "mixer",
+    "boiler",
+    "steamer",
+    "answer",
 ];
 
 const IRREGULAR: &[(&str, &str)] = &[
@@ -157,8 +326,28 @@ const IRREGULAR: &[(&str, &str)] = &[
 
 /// Words without a plural of their own.
 const SAME: &[&str] = &[
-    "aircraft", "data", "equipment", "feedback", "fish", "gear", "information", "inventory", "metadata", "news", "police", "series",
-    "species", "staff", "stock", "traffic", "dwell", "flow", "music", "squad", "cdr",
+    "aircraft",
+    "data",
+    "equipment",
+    "feedback",
+    "fish",
+    "gear",
+    "information",
+    "inventory",
+    "metadata",
+    "news",
+    "police",
+    "series",
+    "species",
+    "staff",
+    "staffing",
+    "stock",
+    "traffic",
+    "dwell",
+    "flow",
+    "music",
+    "squad",
+    "cdr",
 ];
 
 /// The words of a name in lower case, short forms spelled out: `custAddr_ID` is "customer", "address", "ID".
@@ -175,7 +364,9 @@ pub(super) fn raw(name: &str) -> Vec<String> {
         let (before, after) = (i.checked_sub(1).map(|b| characters[b]), characters.get(i + 1));
         let hump = c.is_uppercase()
             && before.is_some_and(|b| {
-                b.is_lowercase() || b.is_numeric() || (b.is_uppercase() && after.is_some_and(|a| a.is_lowercase()))
+                b.is_lowercase()
+                    || b.is_numeric()
+                    || (b.is_uppercase() && after.is_some_and(|a| a.is_lowercase()))
             });
         if (!c.is_alphanumeric() || hump) && !word.is_empty() {
             words.push(std::mem::take(&mut word));
@@ -194,13 +385,17 @@ fn spelled(word: &str) -> Vec<String> {
     if CAPITALS.contains(&word) {
         return vec![word.to_uppercase()];
     }
-    let long = SHORT.iter().find(|(short, _)| *short == word).map_or(word, |(_, long)| long);
+    let long = SHORT
+        .iter()
+        .find(|(short, _)| *short == word)
+        .map_or(word, |(_, long)| long);
     long.split(' ').map(str::to_owned).collect()
 }
 
 /// Whether a word can be said: it has a vowel, or is one that is spelled in capitals.
 pub(super) fn is_sayable(word: &str) -> bool {
-    let known = word.chars().any(|c| c.is_uppercase()) || word.chars().all(char::is_numeric) || !word.is_ascii();
+    let known =
+        word.chars().any(|c| c.is_uppercase()) || word.chars().all(char::is_numeric) || !word.is_ascii();
     known || (word.len() > 1 && word.contains(['a', 'e', 'i', 'o', 'u', 'y']))
 }
 
@@ -216,12 +411,23 @@ pub(super) fn singular(phrase: &str) -> String {
 
 fn by_head(phrase: &str, change: fn(&str) -> String) -> String {
     let words: Vec<&str> = phrase.split(' ').collect();
-    let end = words.iter().position(|w| matches!(*w, "of" | "in" | "at" | "for" | "on" | "per" | "without" | "with" | "to"));
+    let end = words.iter().position(|w| {
+        matches!(
+            *w,
+            "of" | "in" | "at" | "for" | "on" | "per" | "without" | "with" | "to"
+        )
+    });
     let head = end.unwrap_or(words.len()).saturating_sub(1);
     let changed: Vec<String> = words
         .iter()
         .enumerate()
-        .map(|(i, word)| if i == head { change(word) } else { (*word).to_owned() })
+        .map(|(i, word)| {
+            if i == head {
+                change(word)
+            } else {
+                (*word).to_owned()
+            }
+        })
         .collect();
     changed.join(" ")
 }
@@ -240,7 +446,9 @@ fn plural_word(word: &str) -> String {
         return word.to_owned();
     }
     match word {
-        w if w.ends_with('y') && !w.ends_with_any(&["ay", "ey", "oy", "uy"]) => format!("{}ies", &w[..w.len() - 1]),
+        w if w.ends_with('y') && !w.ends_with_any(&["ay", "ey", "oy", "uy"]) => {
+            format!("{}ies", &w[..w.len() - 1])
+        }
         w if w.ends_with_any(&["s", "x", "z", "ch", "sh"]) => format!("{w}es"),
         w => format!("{w}s"),
     }
@@ -286,7 +494,10 @@ pub(super) fn is_plural(word: &str) -> bool {
 
 /// Whether a word is a past participle or tells a state in the same way: "shipped", "sent", "open".
 pub(super) fn is_participle(word: &str) -> bool {
-    PARTICIPLES.contains(&word) || (word.len() > 4 && word.ends_with("ed") && !matches!(word, "speed" | "breed" | "need" | "feed" | "seed"))
+    PARTICIPLES.contains(&word)
+        || (word.len() > 4
+            && word.ends_with("ed")
+            && !matches!(word, "speed" | "breed" | "need" | "feed" | "seed"))
 }
 
 /// Whether it is done by the thing itself: "joined", "left".
@@ -318,7 +529,9 @@ pub(super) fn with_article(phrase: &str) -> String {
         first.starts_with(['A', 'E', 'F', 'H', 'I', 'L', 'M', 'N', 'O', 'R', 'S', 'X'])
     } else {
         first.to_lowercase().starts_with(['a', 'e', 'i', 'o', 'u'])
-            && !["uni", "use", "usa", "eu", "one", "uti"].iter().any(|start| first.to_lowercase().starts_with(start))
+            && !["uni", "use", "usa", "eu", "one", "uti"]
+                .iter()
+                .any(|start| first.to_lowercase().starts_with(start))
     };
     format!("{} {phrase}", if vowel { "an" } else { "a" })
 }
@@ -335,7 +548,9 @@ pub(super) fn list(items: &[String], last: &str) -> String {
 /// The text with its first letter in upper case.
 pub(super) fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
 }
 
 #[cfg(test)]

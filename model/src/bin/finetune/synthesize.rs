@@ -72,18 +72,30 @@ pub(crate) fn run(args: &SynthesizeArgs) -> anyhow::Result<()> {
         out.write(&more)?;
         pairs.extend(more);
         let tally = synthesizer.tally();
-        bar.set(pairs.len() as u64, &format!("{} refused, {} repeated", tally.refused, tally.repeated));
+        bar.set(
+            pairs.len() as u64,
+            &format!("{} refused, {} repeated", tally.refused, tally.repeated),
+        );
     }
     drop(bar);
     report(&synthesizer, &pairs, args, begun)
 }
 
-fn report(synthesizer: &Synthesizer<'_>, pairs: &[Pair], args: &SynthesizeArgs, begun: Instant) -> anyhow::Result<()> {
+fn report(
+    synthesizer: &Synthesizer<'_>,
+    pairs: &[Pair],
+    args: &SynthesizeArgs,
+    begun: Instant,
+) -> anyhow::Result<()> {
     let short = synthesizer.short();
     if pairs.is_empty() {
         bail!(
             "nothing can be asked about {}: it has no table with columns of types that questions are about",
-            if short.len() == 1 { "this catalog" } else { "these catalogs" }
+            if short.len() == 1 {
+                "this catalog"
+            } else {
+                "these catalogs"
+            }
         );
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -101,11 +113,20 @@ fn report(synthesizer: &Synthesizer<'_>, pairs: &[Pair], args: &SynthesizeArgs, 
     }
     if pairs.len() < args.count {
         for (name, count) in short {
-            tell(&format!("{name} gave {count} pairs; a smaller --count, a larger form_share in --weights or more tables help"));
+            tell(&format!(
+                "{name} gave {count} pairs; a smaller --count, a larger form_share in --weights or more tables help"
+            ));
         }
     }
-    for pair in pairs.iter().step_by((pairs.len() / args.samples.max(1)).max(1)).take(args.samples) {
-        say(format_args!("--- {}, {}\n{}\n{}", pair.catalog, pair.shape, pair.question, pair.bigquery_sql))?;
+    for pair in pairs
+        .iter()
+        .step_by((pairs.len() / args.samples.max(1)).max(1))
+        .take(args.samples)
+    {
+        say(format_args!(
+            "--- {}, {}\n{}\n{}",
+            pair.catalog, pair.shape, pair.question, pair.bigquery_sql
+        ))?;
     }
     Ok(())
 }
@@ -115,10 +136,16 @@ struct Googlesql(Judge);
 
 impl Check for Googlesql {
     fn accepts(&self, sql: &str, catalog: &CatalogSnapshot) -> bool {
-        let Verdict::Accepted(accepted) = self.0.verdict(sql, catalog, &bigquill_judge::Context::default()) else {
+        let Verdict::Accepted(accepted) = self.0.verdict(sql, catalog, &bigquill_judge::Context::default())
+        else {
             return false;
         };
-        let mut names: Vec<String> = accepted.columns.iter().filter_map(|c| c.name.as_ref()).map(|n| n.to_lowercase()).collect();
+        let mut names: Vec<String> = accepted
+            .columns
+            .iter()
+            .filter_map(|c| c.name.as_ref())
+            .map(|n| n.to_lowercase())
+            .collect();
         names.sort();
         names.windows(2).all(|two| two[0] != two[1])
     }
@@ -143,8 +170,11 @@ fn weights(path: Option<&Path>) -> anyhow::Result<Weights> {
     let Some(path) = path else {
         return Ok(built_in);
     };
-    let text = std::fs::read_to_string(path).with_context(|| format!("the weights {} cannot be read", path.display()))?;
-    built_in.with(&text).with_context(|| format!("{} cannot be used", path.display()))
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the weights {} cannot be read", path.display()))?;
+    built_in
+        .with(&text)
+        .with_context(|| format!("{} cannot be used", path.display()))
 }
 
 fn catalogs(paths: &[PathBuf]) -> anyhow::Result<Vec<Named>> {
@@ -153,9 +183,15 @@ fn catalogs(paths: &[PathBuf]) -> anyhow::Result<Vec<Named>> {
         name: name.to_owned(),
         snapshot: std::sync::Arc::clone(snapshot),
     };
-    let named: Vec<Named> = catalogs.iter().map(named).filter(|c| c.snapshot.tables().next().is_some()).collect();
+    let named: Vec<Named> = catalogs
+        .iter()
+        .map(named)
+        .filter(|c| c.snapshot.tables().next().is_some())
+        .collect();
     if named.is_empty() {
-        bail!("the catalog has no table; make a file with `bigquill catalog sync --out FILE.jsonl` or `bq show --format=json DATASET.TABLE >> FILE.jsonl`");
+        bail!(
+            "the catalog has no table; make a file with `bigquill catalog sync --out FILE.jsonl` or `bq show --format=json DATASET.TABLE >> FILE.jsonl`"
+        );
     }
     Ok(named)
 }
@@ -171,7 +207,10 @@ impl<'a> Output<'a> {
     fn kept(args: &SynthesizeArgs) -> anyhow::Result<Vec<Pair>> {
         let path = &args.out;
         if path.extension().is_some_and(|ending| ending == "gz") {
-            bail!("{} would be packed, and a packed file cannot be gone on with; name a .jsonl file", path.display());
+            bail!(
+                "{} would be packed, and a packed file cannot be gone on with; name a .jsonl file",
+                path.display()
+            );
         }
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -179,16 +218,28 @@ impl<'a> Output<'a> {
             Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
         };
         if !args.resume {
-            bail!("{} is there already; go on with it with --resume, or name another file", path.display());
+            bail!(
+                "{} is there already; go on with it with --resume, or name another file",
+                path.display()
+            );
         }
         // A run that was cut may have left half a line.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let mut pairs = Vec::new();
         for (index, line) in whole.lines().enumerate() {
-            let pair: Pair = serde_json::from_str(line)
-                .with_context(|| format!("{}:{} is no pair of this command; name another file", path.display(), index + 1))?;
+            let pair: Pair = serde_json::from_str(line).with_context(|| {
+                format!(
+                    "{}:{} is no pair of this command; name another file",
+                    path.display(),
+                    index + 1
+                )
+            })?;
             if pair.seed != args.seed {
-                bail!("{} was made with --seed {}; go on with that", path.display(), pair.seed);
+                bail!(
+                    "{} was made with --seed {}; go on with that",
+                    path.display(),
+                    pair.seed
+                );
             }
             pairs.push(pair);
         }
@@ -221,23 +272,61 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("joins", &[" JOIN "]),
     ("lists taken apart", &[", UNNEST("]),
     ("lists in subqueries", &["FROM UNNEST("]),
-    ("array functions", &["ARRAY_LENGTH(", "IN UNNEST(", "OFFSET", "ARRAY_TO_STRING", "ARRAY_AGG"]),
+    (
+        "array functions",
+        &[
+            "ARRAY_LENGTH(",
+            "IN UNNEST(",
+            "OFFSET",
+            "ARRAY_TO_STRING",
+            "ARRAY_AGG",
+        ],
+    ),
     ("windows", &[" OVER ("]),
     ("QUALIFY", &[" QUALIFY "]),
     ("WITH", &["WITH "]),
-    ("set operations", &["EXCEPT DISTINCT", "INTERSECT DISTINCT", "UNION DISTINCT"]),
-    ("dates and times", &["DATE(", "_DIFF(", "_TRUNC(", "EXTRACT(", "CURRENT_", "DATE_SUB", "FORMAT_DATE", " BETWEEN '20"]),
+    (
+        "set operations",
+        &["EXCEPT DISTINCT", "INTERSECT DISTINCT", "UNION DISTINCT"],
+    ),
+    (
+        "dates and times",
+        &[
+            "DATE(",
+            "_DIFF(",
+            "_TRUNC(",
+            "EXTRACT(",
+            "CURRENT_",
+            "DATE_SUB",
+            "FORMAT_DATE",
+            " BETWEEN '20",
+        ],
+    ),
     ("shards", &["_TABLE_SUFFIX"]),
     ("conditional aggregates", &["COUNTIF(", "SUM(IF("]),
     ("HAVING", &[" HAVING "]),
-    ("texts", &["LIKE ", "REGEXP_", "STARTS_WITH(", "ENDS_WITH(", "SPLIT(", "CONCAT(", "STRING_AGG("]),
+    (
+        "texts",
+        &[
+            "LIKE ",
+            "REGEXP_",
+            "STARTS_WITH(",
+            "ENDS_WITH(",
+            "SPLIT(",
+            "CONCAT(",
+            "STRING_AGG(",
+        ],
+    ),
 ];
 
 fn summary(pairs: &[Pair]) -> String {
     let share = |count: usize| 100.0 * count as f64 / pairs.len() as f64;
     let mut lines = Vec::new();
     for (name, marks) in FEATURES {
-        let count = pairs.iter().filter(|p| marks.iter().any(|mark| p.bigquery_sql.contains(mark))).count();
+        let count = pairs
+            .iter()
+            .filter(|p| marks.iter().any(|mark| p.bigquery_sql.contains(mark)))
+            .count();
         lines.push(format!("{count:>7} {:>5.1} %  {name}", share(count)));
     }
     let mut shapes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -246,6 +335,9 @@ fn summary(pairs: &[Pair]) -> String {
     }
     let mut shapes: Vec<(&str, usize)> = shapes.into_iter().collect();
     shapes.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-    let shapes: Vec<String> = shapes.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let shapes: Vec<String> = shapes
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
     format!("{}\nshapes: {}", lines.join("\n"), shapes.join(", "))
 }

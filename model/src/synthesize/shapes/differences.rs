@@ -28,19 +28,128 @@ struct Span<'s, 'm> {
 fn stage(field: &Field<'_>) -> i32 {
     let name = field.attribute.name.to_lowercase();
     let of = |words: &[&str]| words.iter().any(|w| name.contains(w));
-    if of(&["birth", "born", "valid", "period", "until", "renew", "expir", "deadline", "due", "promis", "trial", "eta", "sched", "planned", "updated", "last_", "first_", "lastlogin"]) {
+    if of(&[
+        "birth",
+        "born",
+        "valid",
+        "period",
+        "until",
+        "renew",
+        "expir",
+        "deadline",
+        "due",
+        "promis",
+        "trial",
+        "eta",
+        "sched",
+        "planned",
+        "updated",
+        "last_",
+        "first_",
+        "lastlogin",
+    ]) {
         return -1;
     }
-    if of(&["created", "opened", "order", "placed", "book", "submitted", "filed", "reported", "requested", "queued", "collected", "received", "registered", "founded", "loss", "incept"]) {
+    if of(&[
+        "created",
+        "opened",
+        "order",
+        "placed",
+        "book",
+        "submitted",
+        "filed",
+        "reported",
+        "requested",
+        "queued",
+        "collected",
+        "received",
+        "registered",
+        "founded",
+        "loss",
+        "incept",
+    ]) {
         return 1;
     }
-    if of(&["start", "began", "accepted", "assigned", "dispatch", "departed", "issued", "dep", "admitted", "plugged", "entered", "enrolled", "hired", "joined", "launch", "in_at", "in_dt", "answered", "decided", "published", "bed_time", "acquired", "applied", "raised", "premiered", "sown", "planted", "activation", "from_ts", "pickup", "picked", "rented", "noted", "installed"]) {
+    if of(&[
+        "start",
+        "began",
+        "accepted",
+        "assigned",
+        "dispatch",
+        "departed",
+        "issued",
+        "dep",
+        "admitted",
+        "plugged",
+        "entered",
+        "enrolled",
+        "hired",
+        "joined",
+        "launch",
+        "in_at",
+        "in_dt",
+        "answered",
+        "decided",
+        "published",
+        "bed_time",
+        "acquired",
+        "applied",
+        "raised",
+        "premiered",
+        "sown",
+        "planted",
+        "activation",
+        "from_ts",
+        "pickup",
+        "picked",
+        "rented",
+        "noted",
+        "installed",
+    ]) {
         return 2;
     }
-    if of(&["arriv", "delivered", "first_reply", "shipped", "approved", "contact_start"]) {
+    if of(&[
+        "arriv",
+        "delivered",
+        "first_reply",
+        "shipped",
+        "approved",
+        "contact_start",
+    ]) {
         return 3;
     }
-    if of(&["end", "finish", "closed", "resolved", "solved", "completed", "done", "paid", "left", "return", "discharged", "cancelled", "restored", "cleared", "dropoff", "unplugged", "arr", "out_at", "to_ts", "retired", "harvest", "churn", "settled", "removed", "matures", "fulfilled", "repaired", "filled", "contact_end", "terminated"]) {
+    if of(&[
+        "end",
+        "finish",
+        "closed",
+        "resolved",
+        "solved",
+        "completed",
+        "done",
+        "paid",
+        "left",
+        "return",
+        "discharged",
+        "cancelled",
+        "restored",
+        "cleared",
+        "dropoff",
+        "unplugged",
+        "arr",
+        "out_at",
+        "to_ts",
+        "retired",
+        "harvest",
+        "churn",
+        "settled",
+        "removed",
+        "matures",
+        "fulfilled",
+        "repaired",
+        "filled",
+        "contact_end",
+        "terminated",
+    ]) {
         return 4;
     }
     -1
@@ -49,8 +158,9 @@ fn stage(field: &Field<'_>) -> i32 {
 fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>> {
     let times = source.own(|a| a.role == Role::Time);
     let mut pairs = Vec::new();
-    for from in &times {
-        for to in &times {
+    for (place, from) in times.iter().enumerate() {
+        // Schemas tell times in the order in which they happen.
+        for to in &times[place + 1..] {
             let (a, b) = (stage(from), stage(to));
             let family = |f: &Field<'_>| f.attribute.path[..f.attribute.path.len() - 1].to_vec();
             if a > 0 && b > a && family(from) == family(to) {
@@ -60,16 +170,32 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
     }
     let (from, to) = *dice.pick(&pairs)?;
     let fine = from.attribute.data_type != DataType::Date && to.attribute.data_type != DataType::Date;
-    let brief = ["ride", "call", "charg", "start", "queued", "entered", "dispatch", "pick", "mission", "task", "session", "dep", "stop", "contact"];
-    let is_brief = fine && brief.iter().any(|w| from.attribute.name.to_lowercase().contains(w) || source.subject.one.contains(w));
+    let brief = [
+        "ride", "call", "charg", "start", "queued", "entered", "dispatch", "pick", "mission", "task",
+        "session", "dep", "stop", "contact",
+    ];
+    let is_brief = fine
+        && brief
+            .iter()
+            .any(|w| from.attribute.name.to_lowercase().contains(w) || source.subject.one.contains(w));
     let (unit, said) = if is_brief {
-        *dice.pick(&[("MINUTE", "minutes"), ("SECOND", "seconds"), ("MINUTE", "minutes")])?
+        *dice.pick(&[
+            ("MINUTE", "minutes"),
+            ("SECOND", "seconds"),
+            ("MINUTE", "minutes"),
+        ])?
     } else if fine {
         *dice.pick(&[("HOUR", "hours"), ("DAY", "days"), ("HOUR", "hours")])?
     } else {
         ("DAY", "days")
     };
-    let date = |f: &Field<'_>| if f.attribute.data_type == DataType::Date { f.sql.clone() } else { format!("DATE({})", f.sql) };
+    let date = |f: &Field<'_>| {
+        if f.attribute.data_type == DataType::Date {
+            f.sql.clone()
+        } else {
+            format!("DATE({})", f.sql)
+        }
+    };
     let same = from.attribute.data_type == to.attribute.data_type;
     let sql = match (&from.attribute.data_type, fine && same) {
         (DataType::Timestamp, true) => format!("TIMESTAMP_DIFF({}, {}, {unit})", to.sql, from.sql),
@@ -117,12 +243,20 @@ impl Span<'_, '_> {
 pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
     let span = spans(&source, dice)?;
-    let dimension = if dice.chance(0.6) { dimensions::draw(&source, dice, 0.2) } else { None };
+    let dimension = if dice.chance(0.6) {
+        dimensions::draw(&source, dice, 0.2)
+    } else {
+        None
+    };
     let mut conditions = conditions::some(&source, dice, 1);
     conditions.retain(|c| c.about != span.to.sql && dimension.as_ref().is_none_or(|d| d.about != c.about));
     conditions::complete(&source, dice, &mut conditions);
     let rows = subject(&source, &conditions, dice);
-    let (function, word) = dice.weighted(&[(("AVG", "average"), 5.0), (("MAX", "longest"), 1.0), (("MIN", "shortest"), 0.4)])?;
+    let (function, word) = dice.weighted(&[
+        (("AVG", "average"), 5.0),
+        (("MAX", "longest"), 1.0),
+        (("MIN", "shortest"), 0.4),
+    ])?;
     let between = span.between(dice);
     let finished_only = match (&span.to.attribute.event, span.ended()) {
         (Some(Event::Passive(verb)), Some(condition)) if dice.chance(0.4) => {
@@ -136,18 +270,33 @@ pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let of = format!("of {rows}");
     let text = match style {
         Style::Terse => format!("{word} {unit} {between} {of}"),
-        Style::Sentence if function == "AVG" && dice.chance(0.5) => format!("How many {unit} lie {between} {of} on average"),
+        Style::Sentence if function == "AVG" && dice.chance(0.5) => {
+            format!("How many {unit} lie {between} {of} on average")
+        }
         Style::Sentence => format!("What is the {word} time in {unit} {between} {of}"),
-        Style::Order => format!("{} the {word} number of {unit} {between} {of}", dice.word(&["Show", "Compute", "Give"])).replace("longest number", "highest number").replace("shortest number", "lowest number"),
+        Style::Order => format!(
+            "{} the {word} number of {unit} {between} {of}",
+            dice.word(&["Show", "Compute", "Give"])
+        )
+        .replace("longest number", "highest number")
+        .replace("shortest number", "lowest number"),
     };
     let expression = format!("{function}({})", span.sql);
     let name = format!("{}_{}", function.to_lowercase(), span.said);
     let (text, sql) = match dimension {
         Some(dimension) => {
             let alias = source.free_name(&name);
-            let order = if dimension.is_time { format!(" ORDER BY {}", dimension.name) } else { String::new() };
+            let order = if dimension.is_time {
+                format!(" ORDER BY {}", dimension.name)
+            } else {
+                String::new()
+            };
             (
-                format!("{text}, {} {}{finished_only}", dice.word(&["per", "by", "for each"]), dimension.noun),
+                format!(
+                    "{text}, {} {}{finished_only}",
+                    dice.word(&["per", "by", "for each"]),
+                    dimension.noun
+                ),
                 format!(
                     "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}{order}",
                     dimension.select,
@@ -159,7 +308,11 @@ pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         }
         None => (
             format!("{text}{finished_only}"),
-            format!("SELECT {expression} FROM {}{}", source.from, where_clause(&conditions)),
+            format!(
+                "SELECT {expression} FROM {}{}",
+                source.from,
+                where_clause(&conditions)
+            ),
         ),
     };
     Some(Draft {
@@ -183,17 +336,30 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let between = span.between(dice);
     let unit = span.said;
+    let each = if conditions.is_empty() {
+        format!("each {}", source.subject.one)
+    } else {
+        format!("each of the {rows}")
+    };
     if dice.chance(0.4) {
         let mut columns = names;
         columns.push(format!("{} AS {}", span.sql, source.free_name(unit)));
         let text = match style {
-            Style::Terse => format!("{unit} {between} for each of the {rows}"),
-            Style::Sentence => format!("How many {unit} passed {between} for each of the {rows}"),
-            Style::Order => format!("{} the {rows} with the number of {unit} {between}", dice.word(&["List", "Show"])),
+            Style::Terse => format!("{unit} {between} for {each}"),
+            Style::Sentence => format!("How many {unit} passed {between} for {each}"),
+            Style::Order => format!(
+                "{} the {rows} with the number of {unit} {between}",
+                dice.word(&["List", "Show"])
+            ),
         };
         return Some(Draft {
             question: finished(style, &text, dice),
-            sql: format!("SELECT {} FROM {}{}", select(&columns)?, source.from, where_clause(&conditions)),
+            sql: format!(
+                "SELECT {} FROM {}{}",
+                select(&columns)?,
+                source.from,
+                where_clause(&conditions)
+            ),
         });
     }
     let limit = match span.unit {
@@ -202,7 +368,11 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         "HOUR" => *dice.pick(&[2, 4, 12, 24, 48, 72])?,
         _ => *dice.pick(&[2, 3, 7, 10, 14, 30, 60, 90])?,
     };
-    let (sign, word) = if dice.chance(0.75) { (">", "more than") } else { ("<", "less than") };
+    let (sign, word) = if dice.chance(0.75) {
+        (">", "more than")
+    } else {
+        ("<", "less than")
+    };
     conditions.push(Condition {
         sql: format!("{} {sign} {limit}", span.sql),
         ..Condition::default()
@@ -216,7 +386,11 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         (Style::Sentence, false) => format!("Which {rows} have {word} {limit} {unit} {between}"),
         (Style::Order, false) => format!("{} {rows} {with}", dice.word(&["List", "Find all"])),
     };
-    let what = if counts { "COUNT(*)".to_owned() } else { select(&names)? };
+    let what = if counts {
+        "COUNT(*)".to_owned()
+    } else {
+        select(&names)?
+    };
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!("SELECT {what} FROM {}{}", source.from, where_clause(&conditions)),
@@ -226,19 +400,54 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 /// The share of rows that came after the time that was set for them.
 pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
-    let set = source.own(|a| a.role == Role::Time && ["due", "promised", "eta", "sched", "planned"].iter().any(|w| words::raw(&a.name).iter().any(|r| r == w)));
+    let set = source.own(|a| {
+        a.role == Role::Time
+            && ["due", "promised", "eta", "sched", "planned"]
+                .iter()
+                .any(|w| words::raw(&a.name).iter().any(|r| r == w))
+    });
     let limit = *dice.pick(&set)?;
     let happened = source.own(|a| {
         let name = a.name.to_lowercase();
         a.role == Role::Time
             && a.name != limit.attribute.name
-            && ["delivered", "returned", "closed", "paid", "arrived", "actual", "finished", "resolved", "solved"].iter().any(|w| name.contains(w))
+            && [
+                "delivered",
+                "returned",
+                "closed",
+                "paid",
+                "arrived",
+                "actual",
+                "finished",
+                "resolved",
+                "solved",
+            ]
+            .iter()
+            .any(|w| name.contains(w))
     });
-    let happened: Vec<_> = happened.into_iter().filter(|f| !limit.attribute.name.starts_with("sched") || f.attribute.name.ends_with(limit.attribute.name.trim_start_matches("sched"))).collect();
+    let happened: Vec<_> = happened
+        .into_iter()
+        .filter(|f| {
+            !limit.attribute.name.starts_with("sched")
+                || f.attribute
+                    .name
+                    .ends_with(limit.attribute.name.trim_start_matches("sched"))
+        })
+        .collect();
     let done = *dice.pick(&happened)?;
-    let date = |f: &Field<'_>| if f.attribute.data_type == DataType::Date { f.sql.clone() } else { format!("DATE({})", f.sql) };
+    let date = |f: &Field<'_>| {
+        if f.attribute.data_type == DataType::Date {
+            f.sql.clone()
+        } else {
+            format!("DATE({})", f.sql)
+        }
+    };
     let fine = done.attribute.data_type == limit.attribute.data_type;
-    let comparison = if fine { format!("{} > {}", done.sql, limit.sql) } else { format!("{} > {}", date(done), date(limit)) };
+    let comparison = if fine {
+        format!("{} > {}", done.sql, limit.sql)
+    } else {
+        format!("{} > {}", date(done), date(limit))
+    };
     let verb = match &done.attribute.event {
         Some(Event::Passive(verb)) => verb.clone(),
         _ => return None,
@@ -261,7 +470,11 @@ pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         };
         return Some(Draft {
             question: finished(style, &text, dice),
-            sql: format!("SELECT COUNT(*) FROM {}{}", source.from, where_clause(&conditions)),
+            sql: format!(
+                "SELECT COUNT(*) FROM {}{}",
+                source.from,
+                where_clause(&conditions)
+            ),
         });
     }
     conditions.push(Condition {
@@ -271,11 +484,17 @@ pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let text = match style {
         Style::Terse => format!("share of {rows} {after}, among those {verb}"),
         Style::Sentence => format!("Of the {rows} that have been {verb}, what share was {after}"),
-        Style::Order => format!("Compute the share of {rows} that were {after}, leaving out those not yet {verb}"),
+        Style::Order => {
+            format!("Compute the share of {rows} that were {after}, leaving out those not yet {verb}")
+        }
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT COUNTIF({comparison}) / COUNT(*) FROM {}{}", source.from, where_clause(&conditions)),
+        sql: format!(
+            "SELECT COUNTIF({comparison}) / COUNT(*) FROM {}{}",
+            source.from,
+            where_clause(&conditions)
+        ),
     })
 }
 
@@ -285,7 +504,12 @@ fn belongs<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<(&'s Field
     let keys = source.own(|a| a.role == Role::Key && a.noun != "ID" && a.path.len() == 1);
     let keys: Vec<_> = keys
         .into_iter()
-        .filter(|k| Some(&k.sql) != own_key.as_ref() && !["hash", "trace", "token", "zip"].iter().any(|w| k.attribute.noun.contains(w)))
+        .filter(|k| {
+            Some(&k.sql) != own_key.as_ref()
+                && !["hash", "trace", "token", "zip"]
+                    .iter()
+                    .any(|w| k.attribute.noun.contains(w))
+        })
         .collect();
     let key = *dice.pick(&keys)?;
     Some((key, metrics::thing(&key.attribute.noun)))
@@ -301,8 +525,15 @@ pub(super) fn since_previous(context: Context<'_>, dice: &mut Dice) -> Option<Dr
     let (key, thing) = belongs(&source, dice)?;
     let own = source.key()?;
     let fine = time.attribute.data_type != DataType::Date;
-    let (unit, said) = if fine { *dice.pick(&[("DAY", "days"), ("HOUR", "hours"), ("MINUTE", "minutes")])? } else { ("DAY", "days") };
-    let lag = format!("LAG({}) OVER (PARTITION BY {} ORDER BY {})", time.sql, key.sql, time.sql);
+    let (unit, said) = if fine {
+        *dice.pick(&[("DAY", "days"), ("HOUR", "hours"), ("MINUTE", "minutes")])?
+    } else {
+        ("DAY", "days")
+    };
+    let lag = format!(
+        "LAG({}) OVER (PARTITION BY {} ORDER BY {})",
+        time.sql, key.sql, time.sql
+    );
     let function = match time.attribute.data_type {
         DataType::Date => "DATE_DIFF",
         DataType::DateTime => "DATETIME_DIFF",
@@ -318,22 +549,46 @@ pub(super) fn since_previous(context: Context<'_>, dice: &mut Dice) -> Option<Dr
     if dice.chance(0.35) {
         let text = match style {
             Style::Terse => format!("average {said} between consecutive {rows} of the same {thing}"),
-            Style::Sentence => format!("How many {said} pass on average between one {one} of {} and the next{}", words::with_article(&thing), when(&conditions)),
-            Style::Order => format!("Compute the average number of {said} between two consecutive {rows} of {}", words::with_article(&thing)),
+            Style::Sentence => format!(
+                "How many {said} pass on average between one {one} of {} and the next{}",
+                words::with_article(&thing),
+                when(&conditions)
+            ),
+            Style::Order => format!(
+                "Compute the average number of {said} between two consecutive {rows} of {}",
+                words::with_article(&thing)
+            ),
         };
         return Some(Draft {
             question: finished(style, &text, dice),
-            sql: format!("SELECT AVG({alias}) FROM (SELECT {difference} AS {alias} FROM {}{filter})", source.from),
+            sql: format!(
+                "SELECT AVG({alias}) FROM (SELECT {difference} AS {alias} FROM {}{filter})",
+                source.from
+            ),
         });
     }
     let text = match style {
-        Style::Terse => format!("{} of {rows} with the {said} since the previous {one} of the same {thing}", own.attribute.noun),
-        Style::Sentence => format!("For each {one}{}, how many {said} have passed since the {thing}'s previous one? Give the {}", when(&conditions), own.attribute.noun),
-        Style::Order => format!("{} the {} of {rows} and the {said} since the last {one} of the same {thing}", dice.word(&["Show", "List"]), own.attribute.noun),
+        Style::Terse => format!(
+            "{} of {rows} with the {said} since the previous {one} of the same {thing}",
+            own.attribute.noun
+        ),
+        Style::Sentence => format!(
+            "For each {one}{}, how many {said} have passed since the {thing}'s previous one? Give the {}",
+            when(&conditions),
+            own.attribute.noun
+        ),
+        Style::Order => format!(
+            "{} the {} of {rows} and the {said} since the last {one} of the same {thing}",
+            dice.word(&["Show", "List"]),
+            own.attribute.noun
+        ),
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT {}, {difference} AS {alias} FROM {}{filter}", own.sql, source.from),
+        sql: format!(
+            "SELECT {}, {difference} AS {alias} FROM {}{filter}",
+            own.sql, source.from
+        ),
     })
 }
 
@@ -344,8 +599,13 @@ fn when(conditions: &[Condition]) -> String {
 /// The first or last time of each thing that rows belong to.
 pub(super) fn first_last(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
-    let time = source.table_time().filter(|_| source.table.dated && source.table.countable)?;
-    let owner = source.owners.iter().position(|o| !o.label.is_empty() && o.key.is_some());
+    let time = source
+        .table_time()
+        .filter(|_| source.table.dated && source.table.countable)?;
+    let owner = source
+        .owners
+        .iter()
+        .position(|o| !o.label.is_empty() && o.key.is_some());
     let (dimension, thing) = match owner {
         Some(owner) => {
             let dimension = dimensions::by_owner(&source, owner);
@@ -362,24 +622,45 @@ pub(super) fn first_last(context: Context<'_>, dice: &mut Dice) -> Option<Draft>
     conditions::complete(&source, dice, &mut conditions);
     let one = &source.subject.one;
     let rows = subject(&source, &conditions, dice);
-    let date = if time.attribute.data_type == DataType::Date { "date" } else { "time" };
+    let date = if time.attribute.data_type == DataType::Date {
+        "date"
+    } else {
+        "time"
+    };
     let (columns, what) = match dice.below(3) {
         0 => (
             format!("MIN({0}) AS first_{date}, MAX({0}) AS last_{date}", time.sql),
             format!("first and last {}", time.attribute.noun),
         ),
-        1 => (format!("MAX({}) AS last_{date}", time.sql), format!("latest {}", time.attribute.noun)),
-        _ => (format!("MIN({}) AS first_{date}", time.sql), format!("earliest {}", time.attribute.noun)),
+        1 => (
+            format!("MAX({}) AS last_{date}", time.sql),
+            format!("latest {}", time.attribute.noun),
+        ),
+        _ => (
+            format!("MIN({}) AS first_{date}", time.sql),
+            format!("earliest {}", time.attribute.noun),
+        ),
     };
     let style = style(dice);
     let text = match style {
         Style::Terse => format!("{what} of {rows} per {thing}"),
-        Style::Sentence if what.starts_with("latest") && conditions.is_empty() => format!("When did each {thing} have the last {one}"),
+        Style::Sentence if what.starts_with("latest") && conditions.is_empty() => {
+            format!("When did each {thing} have the last {one}")
+        }
         Style::Sentence => format!("What is the {what} of {rows} for each {thing}"),
-        Style::Order => format!("{} the {what} of {rows} for each {thing}", dice.word(&["Show", "List", "Give"])),
+        Style::Order => format!(
+            "{} the {what} of {rows} for each {thing}",
+            dice.word(&["Show", "List", "Give"])
+        ),
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT {}, {columns} FROM {}{} GROUP BY {}", dimension.select, source.from, where_clause(&conditions), dimension.group),
+        sql: format!(
+            "SELECT {}, {columns} FROM {}{} GROUP BY {}",
+            dimension.select,
+            source.from,
+            where_clause(&conditions),
+            dimension.group
+        ),
     })
 }

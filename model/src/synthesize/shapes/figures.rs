@@ -25,9 +25,16 @@ pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 /// A sum, an average, an extreme.
 pub(super) fn figure(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::All, dice)?;
-    let metric = if dice.chance(0.2) { metrics::different(&source, dice) } else { metrics::of_number(&source, dice) }?;
+    let metric = if dice.chance(0.2) {
+        metrics::different(&source, dice)
+    } else {
+        metrics::of_number(&source, dice)
+    }?;
     let conditions = conditions::some(&source, dice, 2);
-    if conditions.iter().any(|c| Some(&c.about) == metric.argument.as_ref()) {
+    if conditions
+        .iter()
+        .any(|c| Some(&c.about) == metric.argument.as_ref())
+    {
         return None;
     }
     Some(one(&source, &metric, &conditions, dice))
@@ -44,7 +51,12 @@ fn one(source: &Source<'_>, metric: &Metric, conditions: &[Condition], dice: &mu
     };
     Draft {
         question,
-        sql: format!("SELECT {} FROM {}{}", metric.sql, source.from, where_clause(conditions)),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            metric.sql,
+            source.from,
+            where_clause(conditions)
+        ),
     }
 }
 
@@ -57,13 +69,27 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let noun = &field.attribute.noun;
     let (kinds, said): (&[Kind], String) = match dice.below(4) {
         0 => (&[Kind::Least, Kind::Most], format!("lowest and highest {noun}")),
-        1 => (&[Kind::Least, Kind::Average, Kind::Most], format!("minimum, average and maximum {noun}")),
-        2 if measure.additive && !measure.counted => (&[Kind::Sum, Kind::Average], format!("total and average {noun}")),
-        _ => (&[Kind::Average, Kind::Median], format!("average and median {noun}")),
+        1 => (
+            &[Kind::Least, Kind::Average, Kind::Most],
+            format!("minimum, average and maximum {noun}"),
+        ),
+        2 if measure.additive && !measure.counted => {
+            (&[Kind::Sum, Kind::Average], format!("total and average {noun}"))
+        }
+        _ => (
+            &[Kind::Average, Kind::Median],
+            format!("average and median {noun}"),
+        ),
     };
-    let figures: Vec<Metric> = kinds.iter().map(|kind| metrics::figure(&source, field, *kind, dice)).collect();
+    let figures: Vec<Metric> = kinds
+        .iter()
+        .map(|kind| metrics::figure(&source, field, *kind, dice))
+        .collect();
     let with_count = source.table.countable && dice.chance(0.3);
-    let mut columns: Vec<String> = figures.iter().map(|m| format!("{} AS {}", m.sql, m.alias)).collect();
+    let mut columns: Vec<String> = figures
+        .iter()
+        .map(|m| format!("{} AS {}", m.sql, m.alias))
+        .collect();
     let conditions = conditions::some(&source, dice, 1);
     if conditions.iter().any(|c| c.about == field.sql) {
         return None;
@@ -76,8 +102,15 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         what = format!("number of {rows} and their {said}");
     }
     Some(Draft {
-        question: shown(style(dice), &what, dice).replace("What is the lowest and", "What are the lowest and").replace("What is the minimum, ", "What are the minimum, "),
-        sql: format!("SELECT {} FROM {}{}", columns.join(", "), source.from, where_clause(&conditions)),
+        question: shown(style(dice), &what, dice)
+            .replace("What is the lowest and", "What are the lowest and")
+            .replace("What is the minimum, ", "What are the minimum, "),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            columns.join(", "),
+            source.from,
+            where_clause(&conditions)
+        ),
     })
 }
 
@@ -90,10 +123,22 @@ fn part(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
 fn share_of(condition: &Condition, dice: &mut Dice) -> (String, &'static str) {
     let holds = format!("COUNTIF({})", condition.sql);
     match dice.below(5) {
-        0 => (format!("100 * {holds} / COUNT(*)"), dice.word(&["percentage", "percent"])),
-        1 => (format!("ROUND(100 * {holds} / COUNT(*), 1)"), "percentage (one decimal)"),
-        2 => (format!("SAFE_DIVIDE({holds}, COUNT(*))"), dice.word(&["share", "proportion"])),
-        _ => (format!("{holds} / COUNT(*)"), dice.word(&["share", "share", "proportion", "fraction"])),
+        0 => (
+            format!("100 * {holds} / COUNT(*)"),
+            dice.word(&["percentage", "percent"]),
+        ),
+        1 => (
+            format!("ROUND(100 * {holds} / COUNT(*), 1)"),
+            "percentage (one decimal)",
+        ),
+        2 => (
+            format!("SAFE_DIVIDE({holds}, COUNT(*))"),
+            dice.word(&["share", "proportion"]),
+        ),
+        _ => (
+            format!("{holds} / COUNT(*)"),
+            dice.word(&["share", "share", "proportion", "fraction"]),
+        ),
     }
 }
 
@@ -108,12 +153,33 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let percent = word.starts_with("percent");
     let text = match (style, dice.below(2)) {
-        (Style::Terse, 0) => format!("{} of {some}{}", if percent { "percentage" } else { word }, among(&all, &source)),
-        (Style::Terse, _) => format!("{} of {all} {}", if percent { "percentage" } else { word }, plain(&part)),
-        (Style::Sentence, _) => format!("What {} of {all} {}", if percent { "percentage" } else { word }, plural(&part)),
-        (Style::Order, _) => format!("{} the {} of {all} {}", dice.word(&["Compute", "Show", "Calculate"]), if percent { "percentage" } else { word }, plain(&part)),
+        (Style::Terse, 0) => format!(
+            "{} of {some}{}",
+            if percent { "percentage" } else { word },
+            among(&all, &source)
+        ),
+        (Style::Terse, _) => format!(
+            "{} of {all} {}",
+            if percent { "percentage" } else { word },
+            plain(&part)
+        ),
+        (Style::Sentence, _) => format!(
+            "What {} of {all} {}",
+            if percent { "percentage" } else { word },
+            plural(&part)
+        ),
+        (Style::Order, _) => format!(
+            "{} the {} of {all} {}",
+            dice.word(&["Compute", "Show", "Calculate"]),
+            if percent { "percentage" } else { word },
+            plain(&part)
+        ),
     };
-    let text = if word.ends_with("decimal)") { format!("{text}, rounded to one decimal") } else { text };
+    let text = if word.ends_with("decimal)") {
+        format!("{text}, rounded to one decimal")
+    } else {
+        text
+    };
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!("SELECT {sql} FROM {}{}", source.from, where_clause(&others)),
@@ -121,14 +187,23 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 }
 
 /// All rows in words, and those that fulfil the condition too.
-fn whole_and_part(source: &Source<'_>, others: &[Condition], part: &Condition, dice: &mut Dice) -> (String, String) {
+fn whole_and_part(
+    source: &Source<'_>,
+    others: &[Condition],
+    part: &Condition,
+    dice: &mut Dice,
+) -> (String, String) {
     let all = subject(source, others, dice);
     let some = subject(source, std::slice::from_ref(part), dice);
     (all, some)
 }
 
 fn among(all: &str, source: &Source<'_>) -> String {
-    if *all == source.subject.many { " among all of them".to_owned() } else { format!(" among {all}") }
+    if *all == source.subject.many {
+        " among all of them".to_owned()
+    } else {
+        format!(" among {all}")
+    }
 }
 
 /// The condition behind a plural, as a relative clause.
@@ -156,18 +231,45 @@ pub(super) fn share_by(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let (sql, word) = share_of(&part, dice);
-    let word = if word.starts_with("percent") { "percentage" } else { word };
+    let word = if word.starts_with("percent") {
+        "percentage"
+    } else {
+        word
+    };
     let all = subject(&source, &others, dice);
-    let alias = source.free_name(if word == "percentage" { "percentage" } else { "share" });
+    let alias = source.free_name(if word == "percentage" {
+        "percentage"
+    } else {
+        "share"
+    });
     let style = style(dice);
     let noun = &dimension.noun;
     let text = match style {
-        Style::Terse => format!("{word} of {all} {} {} {noun}", plain(&part), dice.word(&["by", "per"])),
-        Style::Sentence if dice.chance(0.5) => format!("For each {noun}, what {word} of {all} {}", plural(&part)),
-        Style::Sentence => format!("What {word} of {all} {}, {} {noun}", plural(&part), dice.word(&["by", "per", "for each"])),
-        Style::Order => format!("{} the {word} of {all} {}, {} {noun}", dice.word(&["Show", "Give", "Compute"]), plain(&part), dice.word(&["by", "per", "for each"])),
+        Style::Terse => format!(
+            "{word} of {all} {} {} {noun}",
+            plain(&part),
+            dice.word(&["by", "per"])
+        ),
+        Style::Sentence if dice.chance(0.5) => {
+            format!("For each {noun}, what {word} of {all} {}", plural(&part))
+        }
+        Style::Sentence => format!(
+            "What {word} of {all} {}, {} {noun}",
+            plural(&part),
+            dice.word(&["by", "per", "for each"])
+        ),
+        Style::Order => format!(
+            "{} the {word} of {all} {}, {} {noun}",
+            dice.word(&["Show", "Give", "Compute"]),
+            plain(&part),
+            dice.word(&["by", "per", "for each"])
+        ),
     };
-    let text = if sql.starts_with("ROUND") { format!("{text}, rounded to one decimal") } else { text };
+    let text = if sql.starts_with("ROUND") {
+        format!("{text}, rounded to one decimal")
+    } else {
+        text
+    };
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!(
@@ -187,16 +289,29 @@ pub(super) fn ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let above = *dice.pick(&sums)?;
     let below: Vec<_> = sums
         .iter()
-        .filter(|f| f.sql != above.sql && (f.attribute.unit.is_some() || f.attribute.measure().is_some_and(|m| m.counted) || f.attribute.noun.contains("quantity")))
+        .filter(|f| {
+            f.sql != above.sql
+                && (f.attribute.unit.is_some()
+                    || f.attribute.measure().is_some_and(|m| m.counted)
+                    || f.attribute.noun.contains("quantity"))
+        })
         .collect();
     let below = **dice.pick(&below)?;
     let one = match below.attribute.unit {
         Some(unit) => words::singular(unit.words).replace("kilowatt hours", "kilowatt hour"),
         None => words::singular(&below.attribute.noun),
     };
-    let one = if below.attribute.unit.is_some() { format!("{one} of {}", below.attribute.noun) } else { one };
+    let one = if below.attribute.unit.is_some() {
+        format!("{one} of {}", below.attribute.noun)
+    } else {
+        one
+    };
     let conditions = conditions::some(&source, dice, 1);
-    let dimension = if dice.chance(0.55) { dimensions::draw(&source, dice, 0.3) } else { None };
+    let dimension = if dice.chance(0.55) {
+        dimensions::draw(&source, dice, 0.3)
+    } else {
+        None
+    };
     let rows = subject(&source, &conditions, dice);
     let expression = format!("SAFE_DIVIDE(SUM({}), SUM({}))", above.sql, below.sql);
     let what = format!("{} per {one} of {rows}", above.attribute.noun).replace("total ", "");
@@ -204,9 +319,17 @@ pub(super) fn ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     Some(match dimension {
         Some(dimension) if conditions.iter().all(|c| c.about != dimension.about) => {
-            let alias = source.free_name(&format!("{}_per_{}", snake(&above.attribute.name), snake(&words::singular(&below.attribute.name))));
+            let alias = source.free_name(&format!(
+                "{}_per_{}",
+                snake(&above.attribute.name),
+                snake(&words::singular(&below.attribute.name))
+            ));
             Draft {
-                question: shown(style, &format!("{what}, {} {}", dice.word(&["by", "for each"]), dimension.noun), dice),
+                question: shown(
+                    style,
+                    &format!("{what}, {} {}", dice.word(&["by", "for each"]), dimension.noun),
+                    dice,
+                ),
                 sql: format!(
                     "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
                     dimension.select,
@@ -218,7 +341,11 @@ pub(super) fn ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         }
         _ => Draft {
             question: shown(style, &what, dice),
-            sql: format!("SELECT {expression} FROM {}{}", source.from, where_clause(&conditions)),
+            sql: format!(
+                "SELECT {expression} FROM {}{}",
+                source.from,
+                where_clause(&conditions)
+            ),
         },
     })
 }
@@ -233,16 +360,27 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         _ => false,
     });
     let field = *dice.pick(&fields)?;
-    let dimension = if dice.chance(0.75) { dimensions::draw(&source, dice, 0.35) } else { None };
+    let dimension = if dice.chance(0.75) {
+        dimensions::draw(&source, dice, 0.35)
+    } else {
+        None
+    };
     if dimension.as_ref().is_some_and(|d| d.about == field.sql) {
         return None;
     }
     let mut others = conditions::some(&source, dice, 1);
     others.retain(|c| c.about != field.sql && dimension.as_ref().is_none_or(|d| d.about != c.about));
     conditions::complete(&source, dice, &mut others);
-    let total = if dice.chance(0.4) { metrics::sum(&source, dice) } else { None };
+    let total = if dice.chance(0.4) {
+        metrics::sum(&source, dice)
+    } else {
+        None
+    };
     let figure = |condition: &str, name: &str| match total.as_ref().and_then(|t| t.argument.as_ref()) {
-        Some(argument) => format!("SUM(IF({condition}, {argument}, 0)) AS {}", source.free_name(&format!("{name}_total"))),
+        Some(argument) => format!(
+            "SUM(IF({condition}, {argument}, 0)) AS {}",
+            source.free_name(&format!("{name}_total"))
+        ),
         None => format!("COUNTIF({condition}) AS {}", source.free_name(name)),
     };
     let (columns, kinds): (Vec<String>, Vec<String>) = match field.attribute.role {
@@ -251,7 +389,10 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
             let count = 2 + usize::from(values.len() > 2 && dice.chance(0.3));
             let chosen: Vec<_> = values.into_iter().take(count).collect();
             (
-                chosen.iter().map(|v| figure(&format!("{} = {}", field.sql, v.sql), &snake(&v.said))).collect(),
+                chosen
+                    .iter()
+                    .map(|v| figure(&format!("{} = {}", field.sql, v.sql), &snake(&v.said)))
+                    .collect(),
                 chosen.into_iter().map(|v| v.said).collect(),
             )
         }
@@ -266,7 +407,11 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
             )
         }
         _ => {
-            let missing = field.attribute.missing.as_ref().filter(|m| !m.of_present && !m.state.contains(' '))?;
+            let missing = field
+                .attribute
+                .missing
+                .as_ref()
+                .filter(|m| !m.of_present && !m.state.contains(' '))?;
             let Some(super::super::columns::Event::Passive(done)) = &field.attribute.event else {
                 return None;
             };
@@ -290,13 +435,41 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
     };
     let by = dimension.as_ref().map(|d| d.noun.clone());
     let text = match (&by, style) {
-        (Some(by), Style::Sentence) if total.is_none() && is_value => format!("For each {by}, how many {rows} have {noun} {kinds}, side by side"),
-        (Some(by), Style::Sentence) if total.is_none() && !kinds.contains("with") => format!("For each {by}, how many {rows} are {}", kinds.replace("not marked", "not marked")),
+        (Some(by), Style::Sentence) if total.is_none() && is_value => {
+            format!("For each {by}, how many {rows} have {noun} {kinds}, side by side")
+        }
+        (Some(by), Style::Sentence) if total.is_none() && !kinds.contains("with") => format!(
+            "For each {by}, how many {rows} are {}",
+            kinds.replace("not marked", "not marked")
+        ),
         (Some(by), Style::Terse) => format!("{of} per {by}: {kinds} in separate columns"),
-        (Some(by), _) => format!("{} the {of} per {by}, with one column each for {}{kinds}", dice.word(&["Show", "Give", "Compare"]), if is_value { format!("{noun} ") } else { String::new() }),
+        (Some(by), _) => format!(
+            "{} the {of} per {by}, with one column each for {}{kinds}",
+            dice.word(&["Show", "Give", "Compare"]),
+            if is_value {
+                format!("{noun} ")
+            } else {
+                String::new()
+            }
+        ),
         (None, Style::Terse) => format!("{of}: {kinds} in separate columns"),
-        (None, Style::Sentence) => format!("What is the {of} for {}{kinds}, each in its own column", if is_value { format!("{noun} ") } else { String::new() }),
-        (None, Style::Order) => format!("{} the {of} for {}{kinds} side by side", dice.word(&["Show", "Compare"]), if is_value { format!("{noun} ") } else { String::new() }),
+        (None, Style::Sentence) => format!(
+            "What is the {of} for {}{kinds}, each in its own column",
+            if is_value {
+                format!("{noun} ")
+            } else {
+                String::new()
+            }
+        ),
+        (None, Style::Order) => format!(
+            "{} the {of} for {}{kinds} side by side",
+            dice.word(&["Show", "Compare"]),
+            if is_value {
+                format!("{noun} ")
+            } else {
+                String::new()
+            }
+        ),
     };
     let (select, group) = match &dimension {
         Some(d) => (format!("{}, ", d.select), format!(" GROUP BY {}", d.group)),
@@ -304,21 +477,34 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT {select}{} FROM {}{}{group}", columns.join(", "), source.from, where_clause(&others)),
+        sql: format!(
+            "SELECT {select}{} FROM {}{}{group}",
+            columns.join(", "),
+            source.from,
+            where_clause(&others)
+        ),
     })
 }
 
 /// How many rows have no value.
 pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::All, dice)?;
-    let fields = source.own(|a| !a.required && a.missing.is_none() && a.role != Role::Flag && a.role != Role::Other);
+    let fields =
+        source.own(|a| !a.required && a.missing.is_none() && a.role != Role::Flag && a.role != Role::Other);
     let field = *dice.pick(&fields)?;
     let noun = words::with_article(&field.attribute.noun);
     let has = dice.chance(0.25);
-    let others: Vec<Condition> = conditions::some(&source, dice, 1).into_iter().filter(|c| c.about != field.sql).collect();
+    let others: Vec<Condition> = conditions::some(&source, dice, 1)
+        .into_iter()
+        .filter(|c| c.about != field.sql)
+        .collect();
     let mut all = vec![Condition {
         sql: format!("{} IS {}NULL", field.sql, if has { "NOT " } else { "" }),
-        post: if has { format!("with {noun}") } else { format!("without {noun}") },
+        post: if has {
+            format!("with {noun}")
+        } else {
+            format!("without {noun}")
+        },
         predicate: String::new(),
         about: field.sql.clone(),
         ..Condition::default()
@@ -348,6 +534,11 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT {} FROM {}{}", super::select(&names)?, source.from, where_clause(&all)),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            super::select(&names)?,
+            source.from,
+            where_clause(&all)
+        ),
     })
 }

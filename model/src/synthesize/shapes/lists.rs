@@ -21,13 +21,15 @@ struct Listed<'m> {
 }
 
 fn listed<'m>(context: Context<'m>, dice: &mut Dice, fits: fn(&Elements) -> bool) -> Option<Listed<'m>> {
-    let table = (0..5).map(|_| table(context, dice)).find(|t| t.is_some_and(|t| t.arrays.iter().any(|a| fits(&a.elements))))??;
+    let table = (0..5)
+        .map(|_| table(context, dice))
+        .find(|t| t.is_some_and(|t| t.arrays.iter().any(|a| fits(&a.elements))))??;
     let arrays: Vec<&Array> = table.arrays.iter().filter(|a| fits(&a.elements)).collect();
     let array = *dice.pick(&arrays)?;
     let source = Source::table(table);
     Some(Listed {
         list: path(None, &array.path),
-        element: alias(&array.noun.one, &table.columns),
+        element: alias(&array.noun.one, &array.taken(table)),
         source,
         array,
     })
@@ -70,7 +72,10 @@ impl Listed<'_> {
 
     /// A subquery over the list.
     fn over(&self, what: &str, filter: &str) -> String {
-        format!("(SELECT {what} FROM UNNEST({}) AS {}{filter})", self.list, self.element)
+        format!(
+            "(SELECT {what} FROM UNNEST({}) AS {}{filter})",
+            self.list, self.element
+        )
     }
 
     fn conditions(&self, dice: &mut Dice) -> Vec<Condition> {
@@ -106,22 +111,36 @@ pub(super) fn length(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             let (function, word) = dice.weighted(&[(("AVG", "average"), 4.0), (("MAX", "highest"), 1.0)])?;
             let text = match style {
                 Style::Terse => format!("{word} number of {many} per {one}{}", among(&rows, &listed)),
-                Style::Sentence if function == "AVG" => format!("How many {many} {} {rows} have on average", "do"),
+                Style::Sentence if function == "AVG" => {
+                    format!("How many {many} {} {rows} have on average", "do")
+                }
                 Style::Sentence => format!("What is the {word} number of {many} that any of the {rows} has"),
                 Style::Order => format!("Compute the {word} number of {many} of {rows}"),
             };
-            (text, format!("SELECT {function}({expression}) FROM {from}{filter}"))
+            (
+                text,
+                format!("SELECT {function}({expression}) FROM {from}{filter}"),
+            )
         }
         1 => {
             let names = listed.names()?;
             let count = *dice.pick(&[1, 3, 5, 10])?;
             let text = match (style, count) {
-                (_, 1) => format!("Which {} has the most {many}", rows.replacen(&listed.source.subject.many, one, 1)),
+                (_, 1) => format!(
+                    "Which {} has the most {many}",
+                    rows.replacen(&listed.source.subject.many, one, 1)
+                ),
                 (Style::Terse, _) => format!("top {count} {rows} by number of {many}"),
                 (Style::Sentence, _) => format!("Which {} {rows} have the most {many}", few(count, dice)),
                 (Style::Order, _) => format!("List the {} {rows} with the most {many}", few(count, dice)),
             };
-            (text, format!("SELECT {} FROM {from}{filter} ORDER BY {expression} DESC LIMIT {count}", select(&names)?))
+            (
+                text,
+                format!(
+                    "SELECT {} FROM {from}{filter} ORDER BY {expression} DESC LIMIT {count}",
+                    select(&names)?
+                ),
+            )
         }
         2 => {
             let groups = listed.source.own(|a| a.role == Role::Category);
@@ -135,15 +154,31 @@ pub(super) fn length(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 Style::Sentence => format!("How many {many} do {rows} have on average, by {by}"),
                 Style::Order => format!("Show the average number of {many} of {rows} for each {by}"),
             };
-            (text, format!("SELECT {0}, AVG({expression}) AS {1} FROM {from}{filter} GROUP BY {0}", group.sql, listed.source.free_name(&format!("avg_{}", snake(many)))))
+            (
+                text,
+                format!(
+                    "SELECT {0}, AVG({expression}) AS {1} FROM {from}{filter} GROUP BY {0}",
+                    group.sql,
+                    listed.source.free_name(&format!("avg_{}", snake(many)))
+                ),
+            )
         }
         _ => {
             let mut names = listed.names()?;
             names.push(format!("{expression} AS {name}"));
             let text = match style {
-                Style::Terse => format!("number of {many} of each of the {rows}").replace(&format!("each of the {}", listed.source.subject.many), &format!("each {one}")),
-                Style::Sentence => format!("How many {many} does each of the {rows} have").replace(&format!("each of the {}", listed.source.subject.many), &format!("each {one}")),
-                Style::Order => format!("{} {rows} with their number of {many}", dice.word(&["List", "Show"])),
+                Style::Terse => format!("number of {many} of each of the {rows}").replace(
+                    &format!("each of the {}", listed.source.subject.many),
+                    &format!("each {one}"),
+                ),
+                Style::Sentence => format!("How many {many} does each of the {rows} have").replace(
+                    &format!("each of the {}", listed.source.subject.many),
+                    &format!("each {one}"),
+                ),
+                Style::Order => format!(
+                    "{} {rows} with their number of {many}",
+                    dice.word(&["List", "Show"])
+                ),
             };
             (text, format!("SELECT {} FROM {from}{filter}", select(&names)?))
         }
@@ -155,7 +190,11 @@ pub(super) fn length(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 }
 
 fn among(rows: &str, listed: &Listed<'_>) -> String {
-    if rows == listed.source.subject.many { String::new() } else { format!(", for {rows}") }
+    if rows == listed.source.subject.many {
+        String::new()
+    } else {
+        format!(", for {rows}")
+    }
 }
 
 /// A sum or another figure over the list of each row.
@@ -166,14 +205,33 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let measure = attribute.measure()?;
     let names = listed.names()?;
     let conditions = listed.conditions(dice);
-    let inner = if dice.chance(0.35) { listed.element_condition(dice).filter(|c| !c.sql.contains(&listed.of(attribute))) } else { None };
-    let (function, word) = if measure.additive && dice.chance(0.7) { ("SUM", "total") } else { *dice.pick(&[("MAX", "highest"), ("AVG", "average"), ("MIN", "lowest")])? };
+    let inner = if dice.chance(0.35) {
+        listed
+            .element_condition(dice)
+            .filter(|c| !c.sql.contains(&listed.of(attribute)))
+    } else {
+        None
+    };
+    let (function, word) = if measure.additive && dice.chance(0.7) {
+        ("SUM", "total")
+    } else {
+        *dice.pick(&[("MAX", "highest"), ("AVG", "average"), ("MIN", "lowest")])?
+    };
     let argument = listed.of(attribute);
-    let (argument, said) = product(&listed, attribute, function, dice).unwrap_or((argument, attribute.noun.clone()));
-    let of = if measure.counted && argument == listed.of(attribute) { "number of " } else { "" };
-    let filter = inner.as_ref().map_or_else(String::new, |c| format!(" WHERE {}", c.sql));
+    let (argument, said) =
+        product(&listed, attribute, function, dice).unwrap_or((argument, attribute.noun.clone()));
+    let of = if measure.counted && argument == listed.of(attribute) {
+        "number of "
+    } else {
+        ""
+    };
+    let filter = inner
+        .as_ref()
+        .map_or_else(String::new, |c| format!(" WHERE {}", c.sql));
     let expression = listed.over(&format!("{function}({argument})"), &filter);
-    let alias = listed.source.free_name(&format!("{}_{}", function.to_lowercase(), snake(&attribute.name)));
+    let alias = listed
+        .source
+        .free_name(&format!("{}_{}", function.to_lowercase(), snake(&attribute.name)));
     let rows = subject(&listed.source, &conditions, dice);
     let elements = match &inner {
         Some(condition) => described(&listed.array.noun.many, condition),
@@ -182,17 +240,31 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let one = &listed.source.subject.one;
     let style = style(dice);
     let what = format!("{word} {of}{said} of its {elements}");
-    let each = if rows == listed.source.subject.many { format!("each {one}") } else { format!("each of the {rows}") };
+    let each = if rows == listed.source.subject.many {
+        format!("each {one}")
+    } else {
+        format!("each of the {rows}")
+    };
     if dice.chance(0.25) && function == "SUM" && inner.is_none() {
         let count = *dice.pick(&[3, 5, 10])?;
         let text = match style {
             Style::Terse => format!("top {count} {rows} by {word} {of}{said} of their {elements}"),
-            Style::Sentence => format!("Which {} {rows} have the highest {word} {of}{said} over their {elements}", few(count, dice)),
-            Style::Order => format!("List the {count} {rows} with the highest {word} {of}{said} of their {elements}"),
+            Style::Sentence => format!(
+                "Which {} {rows} have the highest {word} {of}{said} over their {elements}",
+                few(count, dice)
+            ),
+            Style::Order => {
+                format!("List the {count} {rows} with the highest {word} {of}{said} of their {elements}")
+            }
         };
         return Some(Draft {
             question: finished(style, &text, dice),
-            sql: format!("SELECT {} FROM {}{} ORDER BY {expression} DESC LIMIT {count}", select(&names)?, listed.source.from, where_clause(&conditions)),
+            sql: format!(
+                "SELECT {} FROM {}{} ORDER BY {expression} DESC LIMIT {count}",
+                select(&names)?,
+                listed.source.from,
+                where_clause(&conditions)
+            ),
         });
     }
     let text = match style {
@@ -204,15 +276,28 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     columns.push(format!("{expression} AS {alias}"));
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT {} FROM {}{}", select(&columns)?, listed.source.from, where_clause(&conditions)),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            select(&columns)?,
+            listed.source.from,
+            where_clause(&conditions)
+        ),
     })
 }
 
 /// Price times quantity, where elements have both.
-fn product(listed: &Listed<'_>, attribute: &Attribute, function: &str, dice: &mut Dice) -> Option<(String, String)> {
-    let is_price = attribute.noun.ends_with("price") || attribute.noun.ends_with("amount") && attribute.name.contains("unit");
+fn product(
+    listed: &Listed<'_>,
+    attribute: &Attribute,
+    function: &str,
+    dice: &mut Dice,
+) -> Option<(String, String)> {
+    let is_price = attribute.noun.ends_with("price")
+        || attribute.noun.ends_with("amount") && attribute.name.contains("unit");
     let quantity = listed.which(|a| matches!(a.noun.as_str(), "quantity" | "packs" | "unit count"));
-    let quantity = quantity.first().filter(|_| is_price && function != "MIN" && dice.chance(0.8))?;
+    let quantity = quantity
+        .first()
+        .filter(|_| is_price && function != "MIN" && dice.chance(0.8))?;
     Some((
         format!("{} * {}", listed.of(quantity), listed.of(attribute)),
         format!("{} times {}", quantity.noun, attribute.noun),
@@ -234,7 +319,11 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let condition = conditions::on_array(&listed.source, listed.array, dice)?;
     let mut all = vec![condition];
     if dice.chance(0.35) {
-        all.extend(conditions::exactly(&listed.source, dice, 1).into_iter().filter(|c| c.about != listed.list));
+        all.extend(
+            conditions::exactly(&listed.source, dice, 1)
+                .into_iter()
+                .filter(|c| c.about != listed.list),
+        );
     }
     conditions::complete(&listed.source, dice, &mut all);
     let rows = subject(&listed.source, &all, dice);
@@ -248,7 +337,11 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         (Style::Sentence, false) => format!("Which {rows} are there"),
         (Style::Order, false) => format!("{} {rows}", dice.word(&["List the", "Find all", "Show"])),
     };
-    let what = if counts { "COUNT(*)".to_owned() } else { select(&names)? };
+    let what = if counts {
+        "COUNT(*)".to_owned()
+    } else {
+        select(&names)?
+    };
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!("SELECT {what} FROM {}{}", listed.source.from, where_clause(&all)),
@@ -264,7 +357,10 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let percent = dice.chance(0.35);
     let word = if percent { "percentage" } else { "share" };
     let style = style(dice);
-    let predicate = condition.predicate.replacen("has ", "have ", 1).replacen("is ", "are ", 1);
+    let predicate = condition
+        .predicate
+        .replacen("has ", "have ", 1)
+        .replacen("is ", "are ", 1);
     let text = match style {
         Style::Terse => format!("{word} of {rows} {}", condition.post),
         Style::Sentence => format!("What {word} of {rows} {predicate}"),
@@ -288,25 +384,42 @@ pub(super) fn first(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let names = listed.names()?;
     let conditions = listed.conditions(dice);
     let rows = subject(&listed.source, &conditions, dice);
-    let shown = listed.which(|a| matches!(a.role, Role::Category | Role::Label | Role::Measure(_) | Role::Time | Role::Key));
+    let shown = listed.which(|a| {
+        matches!(
+            a.role,
+            Role::Category | Role::Label | Role::Measure(_) | Role::Time | Role::Key
+        )
+    });
     let field = match &listed.array.elements {
         Elements::Scalars(_) => None,
         _ => Some(*dice.pick(&shown)?),
     };
     let (offset, word) = match dice.below(4) {
-        0 => (format!("[SAFE_OFFSET(ARRAY_LENGTH({}) - 1)]", listed.list), "last"),
+        0 => (
+            format!("[SAFE_OFFSET(ARRAY_LENGTH({}) - 1)]", listed.list),
+            "last",
+        ),
         1 => ("[SAFE_OFFSET(1)]".to_owned(), "second"),
         _ => ("[SAFE_OFFSET(0)]".to_owned(), "first"),
     };
     let one = &listed.array.noun.one;
     let (expression, what) = match field {
         None => (format!("{}{offset}", listed.list), format!("{word} {one}")),
-        Some(field) => (format!("{}{offset}.{}", listed.list, field.path.join(".")), format!("{} of the {word} {one}", field.noun)),
+        Some(field) => (
+            format!("{}{offset}.{}", listed.list, field.path.join(".")),
+            format!("{} of the {word} {one}", field.noun),
+        ),
     };
-    let alias = listed.source.free_name(&format!("{word}_{}", snake(field.map_or(one, |f| &f.name))));
+    let alias = listed
+        .source
+        .free_name(&format!("{word}_{}", snake(field.map_or(one, |f| &f.name))));
     let mut columns = names;
     columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() { format!("each {}", listed.source.subject.one) } else { format!("each of the {rows}") };
+    let each = if conditions.is_empty() {
+        format!("each {}", listed.source.subject.one)
+    } else {
+        format!("each of the {rows}")
+    };
     let style = style(dice);
     let text = match style {
         Style::Terse => format!("{what} of {each}"),
@@ -315,7 +428,12 @@ pub(super) fn first(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT {} FROM {}{}", select(&columns)?, listed.source.from, where_clause(&conditions)),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            select(&columns)?,
+            listed.source.from,
+            where_clause(&conditions)
+        ),
     })
 }
 
@@ -332,26 +450,59 @@ pub(super) fn position(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             listed.of(dice.pick(&shown)?)
         }
     };
-    let noun = if what == listed.element { listed.array.noun.one.clone() } else {
+    let noun = if what == listed.element {
+        listed.array.noun.one.clone()
+    } else {
         let name = what.rsplit('.').next().unwrap_or_default().to_owned();
-        listed.attributes().iter().find(|a| a.path.last() == Some(&name)).map(|a| a.noun.clone())?
+        listed
+            .attributes()
+            .iter()
+            .find(|a| a.path.last() == Some(&name))
+            .map(|a| a.noun.clone())?
     };
     let position = listed.source.free_name("position");
-    if listed.attributes().iter().any(|a| a.name.eq_ignore_ascii_case("position")) {
+    if listed
+        .attributes()
+        .iter()
+        .any(|a| a.name.eq_ignore_ascii_case("position"))
+    {
         return None;
     }
     let start = if dice.chance(0.5) { 1 } else { 0 };
-    let plus = if start == 1 { format!("{position} + 1 AS {position}") } else { position.clone() };
+    let plus = if start == 1 {
+        format!("{position} + 1 AS {position}")
+    } else {
+        position.clone()
+    };
     let mut columns = names;
     columns.extend([what, plus]);
     let many = &listed.array.noun.many;
     let style = style(dice);
-    let of = if noun == listed.array.noun.one { many.clone() } else { format!("{many} ({noun})") };
-    let from = if start == 1 { "counting from 1" } else { "counting from 0" };
+    let of = if noun == listed.array.noun.one {
+        many.clone()
+    } else {
+        format!("{many} ({noun})")
+    };
+    let from = if start == 1 {
+        "counting from 1"
+    } else {
+        "counting from 0"
+    };
     let text = match style {
         Style::Terse => format!("{of} of {rows} with their position, {from}"),
-        Style::Sentence => format!("In which position does each of the {of} of {rows} stand, {from}"),
-        Style::Order => format!("{} the {of} of {rows} with their position in the list, {from}", dice.word(&["List", "Show"])),
+        Style::Sentence => format!(
+            "At which position of the list does each {} of {rows} stand, {from}? Show the {} as well",
+            listed.array.noun.one,
+            if noun == listed.array.noun.one {
+                listed.source.subject.one.clone()
+            } else {
+                noun.clone()
+            }
+        ),
+        Style::Order => format!(
+            "{} the {of} of {rows} with their position in the list, {from}",
+            dice.word(&["List", "Show"])
+        ),
     };
     Some(Draft {
         question: finished(style, &text, dice),
@@ -396,19 +547,45 @@ pub(super) fn best(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         if most { " DESC" } else { "" }
     );
     let one = &listed.array.noun.one;
-    let alias = listed.source.free_name(&format!("{}_{}", if is_time { if most { "latest" } else { "earliest" } } else if most { "top" } else { "lowest" }, snake(&shown.name)));
+    let alias = listed.source.free_name(&format!(
+        "{}_{}",
+        if is_time {
+            if most { "latest" } else { "earliest" }
+        } else if most {
+            "top"
+        } else {
+            "lowest"
+        },
+        snake(&shown.name)
+    ));
     let mut columns = names;
     columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() { format!("each {}", listed.source.subject.one) } else { format!("each of the {rows}") };
+    let each = if conditions.is_empty() {
+        format!("each {}", listed.source.subject.one)
+    } else {
+        format!("each of the {rows}")
+    };
     let style = style(dice);
     let text = match style {
         Style::Terse => format!("{} of the {one} with the {which}, for {each}", shown.noun),
-        Style::Sentence => format!("For {each}, what is the {} of the {one} with the {which}", shown.noun),
-        Style::Order => format!("{} for {each} the {} of its {one} with the {which}", dice.word(&["Show", "Give"]), shown.noun),
+        Style::Sentence => format!(
+            "For {each}, what is the {} of the {one} with the {which}",
+            shown.noun
+        ),
+        Style::Order => format!(
+            "{} for {each} the {} of its {one} with the {which}",
+            dice.word(&["Show", "Give"]),
+            shown.noun
+        ),
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT {} FROM {}{}", select(&columns)?, listed.source.from, where_clause(&conditions)),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            select(&columns)?,
+            listed.source.from,
+            where_clause(&conditions)
+        ),
     })
 }
 
@@ -420,29 +597,55 @@ pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let rows = subject(&listed.source, &conditions, dice);
     let string = bigquill_analysis::schema::DataType::String;
     let (expression, noun) = match &listed.array.elements {
-        Elements::Scalars(attribute) if attribute.data_type == string => (format!("ARRAY_TO_STRING({}, ', ')", listed.list), listed.array.noun.many.clone()),
+        Elements::Scalars(attribute) if attribute.data_type == string => (
+            format!("ARRAY_TO_STRING({}, ', ')", listed.list),
+            listed.array.noun.many.clone(),
+        ),
         Elements::Records { .. } => {
-            let shown = listed.which(|a| a.data_type == string && matches!(a.role, Role::Label | Role::Category | Role::Key));
+            let shown = listed.which(|a| {
+                a.data_type == string && matches!(a.role, Role::Label | Role::Category | Role::Key)
+            });
             let shown = *dice.pick(&shown)?;
             let many = words::plural(&shown.noun);
-            (listed.over(&format!("STRING_AGG({}, ', ')", listed.of(shown)), ""), format!("{many} of the {}", listed.array.noun.many))
+            (
+                listed.over(&format!("STRING_AGG({}, ', ')", listed.of(shown)), ""),
+                format!("{many} of the {}", listed.array.noun.many),
+            )
         }
         _ => return None,
     };
-    let alias = listed.source.free_name(noun.split(" of the ").next().unwrap_or(&noun));
+    let alias = listed
+        .source
+        .free_name(noun.split(" of the ").next().unwrap_or(&noun));
     let mut columns = names;
     columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() { format!("each {}", listed.source.subject.one) } else { format!("each of the {rows}") };
+    let each = if conditions.is_empty() {
+        format!("each {}", listed.source.subject.one)
+    } else {
+        format!("each of the {rows}")
+    };
     let style = style(dice);
-    let as_text = dice.word(&["in one text, separated by commas", "as comma-separated text", "joined with commas"]);
+    let as_text = dice.word(&[
+        "in one text, separated by commas",
+        "as comma-separated text",
+        "joined with commas",
+    ]);
     let text = match style {
         Style::Terse => format!("{noun} of {each} {as_text}"),
         Style::Sentence => format!("What are the {noun} of {each}, {as_text}"),
-        Style::Order => format!("{} {each} with the {noun} {as_text}", dice.word(&["Show", "List"])),
+        Style::Order => format!(
+            "{} {each} with the {noun} {as_text}",
+            dice.word(&["Show", "List"])
+        ),
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT {} FROM {}{}", select(&columns)?, listed.source.from, where_clause(&conditions)),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            select(&columns)?,
+            listed.source.from,
+            where_clause(&conditions)
+        ),
     })
 }
 
@@ -452,14 +655,22 @@ pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let key = listed.source.key()?;
     let integer = key.attribute.data_type == bigquill_analysis::schema::DataType::Int64;
     let number = dice.between(101, 98_999);
-    let (literal, said) = if integer { (number.to_string(), number.to_string()) } else { (format!("'B-{number}'"), format!("'B-{number}'")) };
+    let (literal, said) = if integer {
+        (number.to_string(), number.to_string())
+    } else {
+        (format!("'B-{number}'"), format!("'B-{number}'"))
+    };
     let mut conditions = vec![Condition {
         sql: format!("{} = {literal}", key.sql),
         about: key.sql.clone(),
         ..Condition::default()
     }];
     conditions::complete(&listed.source, dice, &mut conditions);
-    let when: String = conditions.iter().skip(1).map(|c| format!(", {}", c.post)).collect();
+    let when: String = conditions
+        .iter()
+        .skip(1)
+        .map(|c| format!(", {}", c.post))
+        .collect();
     let (what, nouns) = match &listed.array.elements {
         Elements::Scalars(_) => (listed.element.clone(), String::new()),
         _ => {
@@ -475,17 +686,29 @@ pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     let sorted = listed.which(|a| a.measure().is_some());
     let is_sorted = dice.chance(0.35);
-    let order = dice.pick(&sorted).filter(|_| is_sorted).map(|a| (listed.of(a), a.noun.clone()));
+    let order = dice
+        .pick(&sorted)
+        .filter(|_| is_sorted)
+        .map(|a| (listed.of(a), a.noun.clone()));
     let many = &listed.array.noun.many;
     let thing = format!("{} {said}{when}", listed.source.subject.one);
     let style = style(dice);
-    let with = if nouns.is_empty() { String::new() } else { format!(" with {nouns}") };
-    let by = order.as_ref().map_or_else(String::new, |(_, noun)| format!(", sorted by {noun} from high to low"));
+    let with = if nouns.is_empty() {
+        String::new()
+    } else {
+        format!(" with {nouns}")
+    };
+    let by = order.as_ref().map_or_else(String::new, |(_, noun)| {
+        format!(", sorted by {noun} from high to low")
+    });
     let text = match style {
         Style::Terse => format!("{many} of {thing}{with}{by}"),
         Style::Sentence if nouns.is_empty() => format!("Which {many} does {thing} have{by}"),
         Style::Sentence => format!("Which {many} does {thing} have? Give {nouns}{by}"),
-        Style::Order => format!("{} the {many} of {thing}{with}{by}", dice.word(&["List", "Show", "Get"])),
+        Style::Order => format!(
+            "{} the {many} of {thing}{with}{by}",
+            dice.word(&["List", "Show", "Get"])
+        ),
     };
     let order = order.map_or_else(String::new, |(sql, _)| format!(" ORDER BY {sql} DESC"));
     Some(Draft {
@@ -505,7 +728,12 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let listed = listed(context, dice, scalars)?;
     let conditions = listed.conditions(dice);
     let rows = subject(&listed.source, &conditions, dice);
-    let Listed { list, element, source, array } = &listed;
+    let Listed {
+        list,
+        element,
+        source,
+        array,
+    } = &listed;
     let style = style(dice);
     let (one, many) = (&array.noun.one, &array.noun.many);
     let name = source.free_name(&source.subject.many);
@@ -518,8 +746,15 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 Style::Sentence => format!("What is the {what} for each {one}"),
                 Style::Order => format!("{} the {what} by {one}", dice.word(&["Show", "Compute", "Give"])),
             };
-            let group = format!("FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element}", source.from, where_clause(&conditions));
-            (text, format!("SELECT {element}, {} AS {} {group}", metric.sql, metric.alias))
+            let group = format!(
+                "FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element}",
+                source.from,
+                where_clause(&conditions)
+            );
+            (
+                text,
+                format!("SELECT {element}, {} AS {} {group}", metric.sql, metric.alias),
+            )
         }
         0 => {
             let text = match style {
@@ -527,7 +762,14 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 Style::Sentence => format!("How many {rows} have each {one}"),
                 Style::Order => format!("Count the {rows} for each {one}"),
             };
-            (text, format!("SELECT {element}, COUNT(*) AS {name} FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element}", source.from, where_clause(&conditions)))
+            (
+                text,
+                format!(
+                    "SELECT {element}, COUNT(*) AS {name} FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element}",
+                    source.from,
+                    where_clause(&conditions)
+                ),
+            )
         }
         1 => {
             let text = match style {
@@ -535,7 +777,14 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 Style::Sentence => format!("Which {many} occur among {rows}"),
                 Style::Order => format!("List the different {many} of {rows}"),
             };
-            (text, format!("SELECT DISTINCT {element} FROM {}, UNNEST({list}) AS {element}{}", source.from, where_clause(&conditions)))
+            (
+                text,
+                format!(
+                    "SELECT DISTINCT {element} FROM {}, UNNEST({list}) AS {element}{}",
+                    source.from,
+                    where_clause(&conditions)
+                ),
+            )
         }
         _ => {
             let count = *dice.pick(&[3, 5, 10])?;
@@ -544,10 +793,18 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 Style::Sentence => format!("What are the {} most common {many} of {rows}", few(count, dice)),
                 Style::Order => format!("List the {count} most common {many} of {rows} with their frequency"),
             };
-            let (figure, order) = if style == Style::Order { (format!(", COUNT(*) AS {name}"), name.clone()) } else { (String::new(), "COUNT(*)".to_owned()) };
+            let (figure, order) = if style == Style::Order {
+                (format!(", COUNT(*) AS {name}"), name.clone())
+            } else {
+                (String::new(), "COUNT(*)".to_owned())
+            };
             (
                 text,
-                format!("SELECT {element}{figure} FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element} ORDER BY {order} DESC LIMIT {count}", source.from, where_clause(&conditions)),
+                format!(
+                    "SELECT {element}{figure} FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element} ORDER BY {order} DESC LIMIT {count}",
+                    source.from,
+                    where_clause(&conditions)
+                ),
             )
         }
     };

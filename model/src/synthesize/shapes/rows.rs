@@ -1,6 +1,6 @@
 //! Rows: some of them, the first of an order, all columns but some.
 
-use super::super::columns::{Event, Role};
+use super::super::columns::{Event, Role, State};
 use super::super::conditions::{self, Condition};
 use super::super::descriptions::quoted;
 use super::super::dice::Dice;
@@ -12,12 +12,15 @@ use super::{Context, Draft, Reach, is_shown, select, source};
 /// The columns that a list of rows shows: what rows are called by, and some more.
 fn columns<'s, 'm>(source: &'s Source<'m>, more: usize, dice: &mut Dice) -> Vec<&'s Field<'m>> {
     let mut shown: Vec<&Field<'m>> = source.names();
-    let others = source.which(|f| is_shown(f) && f.attribute.role != Role::Key && !shown.iter().any(|s| s.sql == f.sql));
+    let others = source
+        .which(|f| is_shown(f) && f.attribute.role != Role::Key && !shown.iter().any(|s| s.sql == f.sql));
     for field in dice.shuffled(others) {
         if shown.len() >= more + source.names().len().max(1) {
             break;
         }
-        let new_noun = shown.iter().all(|s| s.attribute.noun != field.attribute.noun && s.attribute.name != field.attribute.name);
+        let new_noun = shown
+            .iter()
+            .all(|s| s.attribute.noun != field.attribute.noun && s.attribute.name != field.attribute.name);
         if new_noun && (field.owner.is_none() || dice.chance(0.4)) {
             shown.push(field);
         }
@@ -31,9 +34,21 @@ fn nouns(source: &Source<'_>, fields: &[&Field<'_>], plural: bool, dice: &mut Di
     let mut whens = Vec::new();
     for field in fields {
         match &field.attribute.event {
-            Some(Event::Passive(verb)) if field.owner.is_none() && verb != "due" => whens.push(format!("when they were {verb}")),
+            Some(Event::Passive(verb)) if field.owner.is_none() && verb != "due" => {
+                whens.push(format!("when they were {verb}"))
+            }
             Some(Event::Active(verb)) if field.owner.is_none() => whens.push(format!("when they {verb}")),
-            Some(Event::Present(verb)) if field.owner.is_none() => whens.push(format!("when they {}", verb.trim_end_matches('s'))),
+            Some(Event::Present(verb)) if field.owner.is_none() => {
+                whens.push(format!("when they {}", verb.trim_end_matches('s')))
+            }
+            _ if field.owner.is_none() && field.attribute.role == Role::Flag => {
+                whens.push(match &field.attribute.state {
+                    Some(State::With(word)) => format!("whether they have {word}"),
+                    Some(State::Marked(word)) => format!("whether they are marked as {word}"),
+                    Some(State::Adjective(word) | State::Phrase(word)) => format!("whether they are {word}"),
+                    None => field.attribute.noun.clone(),
+                })
+            }
             _ => {
                 let noun = source.noun(field, dice);
                 nouns.push(if plural { words::plural(&noun) } else { noun });
@@ -60,12 +75,21 @@ pub(super) fn some(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let shown: Vec<&Field<'_>> = columns(&source, more, dice)
         .into_iter()
         // What all rows have alike need not be shown.
-        .filter(|f| !conditions.iter().any(|c| c.about == f.sql && !c.is_time && c.sql.contains(" = ")))
+        .filter(|f| {
+            !conditions.iter().any(|c| {
+                c.about == f.sql && !c.is_time && (c.sql.contains(" = ") || f.attribute.role == Role::Flag)
+            })
+        })
         .collect();
     if shown.is_empty() {
         return None;
     }
-    let sql = format!("SELECT {} FROM {}{}", sql_of(&shown)?, source.from, where_clause(&conditions));
+    let sql = format!(
+        "SELECT {} FROM {}{}",
+        sql_of(&shown)?,
+        source.from,
+        where_clause(&conditions)
+    );
     let rows = subject(&source, &conditions, dice);
     Some(Draft {
         question: rows_asked(&source, &rows, &shown, &conditions, dice),
@@ -73,43 +97,81 @@ pub(super) fn some(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     })
 }
 
-fn rows_asked(source: &Source<'_>, rows: &str, shown: &[&Field<'_>], conditions: &[Condition], dice: &mut Dice) -> String {
+fn rows_asked(
+    source: &Source<'_>,
+    rows: &str,
+    shown: &[&Field<'_>],
+    conditions: &[Condition],
+    dice: &mut Dice,
+) -> String {
     let style = style(dice);
     let named = source.names();
     let only_names = shown.len() == named.len() && shown.iter().zip(&named).all(|(a, b)| a.sql == b.sql);
     if only_names && !source.unnested {
         // Without a name there is only the key to tell a row by.
         let by_key = source.table.label.is_empty();
-        let of = |dice: &mut Dice| if by_key && dice.chance(0.6) {
-            format!("{} of {rows}", words::plural(&named[0].attribute.noun))
-        } else {
-            rows.to_owned()
+        let of = |dice: &mut Dice| {
+            if by_key && dice.chance(0.6) {
+                format!("{} of {rows}", words::plural(&named[0].attribute.noun))
+            } else {
+                rows.to_owned()
+            }
         };
         let text = match style {
             Style::Terse => of(dice),
             Style::Sentence if conditions.len() == 1 && conditions[0].owner.is_none() && dice.chance(0.6) => {
-                format!("Which {} {}", source.subject.many, plural_predicate(&conditions[0]))
+                format!(
+                    "Which {} {}",
+                    source.subject.many,
+                    plural_predicate(&conditions[0])
+                )
             }
             Style::Sentence => format!("Which {rows} are there"),
-            Style::Order => format!("{} {}{}", dice.word(&["List", "Find", "Show"]), dice.word(&["all ", "the ", ""]), of(dice)),
+            Style::Order => format!(
+                "{} {}{}",
+                dice.word(&["List", "Find", "Show"]),
+                dice.word(&["all ", "the ", ""]),
+                of(dice)
+            ),
         };
         return finished(style, &text, dice);
     }
     let text = match style {
         Style::Terse => match dice.below(3) {
-            0 => format!("{rows}: {}", words::list(&nouns(source, shown, false, dice), "and")),
-            1 => format!("{rows} with {}", words::list(&nouns(source, shown, false, dice), "and")),
-            _ => format!("{} of {rows}", words::list(&nouns(source, shown, false, dice), "and")),
+            0 => format!(
+                "{rows}: {}",
+                words::list(&nouns(source, shown, false, dice), "and")
+            ),
+            1 => format!(
+                "{rows} with {}",
+                words::list(&nouns(source, shown, false, dice), "and")
+            ),
+            _ => format!(
+                "{} of {rows}",
+                words::list(&nouns(source, shown, false, dice), "and")
+            ),
         },
         Style::Sentence => match dice.below(2) {
-            0 => format!("What are the {} of {rows}", words::list(&nouns(source, shown, true, dice), "and")),
-            _ => format!("Which {rows} are there? Give {}.", words::list(&nouns(source, shown, false, dice), "and")),
+            0 => format!(
+                "What are the {} of {rows}",
+                words::list(&nouns(source, shown, true, dice), "and")
+            ),
+            _ => format!(
+                "Which {rows} are there? Give {}.",
+                words::list(&nouns(source, shown, false, dice), "and")
+            ),
         },
         Style::Order => {
             let verb = dice.word(&["Show", "List", "Give", "Return", "Show me"]);
             match dice.below(2) {
-                0 => format!("{verb} the {} of {rows}", words::list(&nouns(source, shown, false, dice), "and")),
-                _ => format!("{verb} {rows} with their {}", words::list(&nouns(source, shown, false, dice), "and")),
+                0 => format!(
+                    "{verb} the {} of {rows}",
+                    words::list(&nouns(source, shown, false, dice), "and")
+                ),
+                _ => format!(
+                    "{verb} {rows} with their {}",
+                    words::list(&nouns(source, shown, false, dice), "and")
+                ),
             }
         }
     };
@@ -120,12 +182,24 @@ fn rows_asked(source: &Source<'_>, rows: &str, shown: &[&Field<'_>], conditions:
 fn plural_predicate(condition: &Condition) -> String {
     let changed = [("is ", "are "), ("was ", "were "), ("has ", "have ")]
         .iter()
-        .find_map(|(one, many)| condition.predicate.strip_prefix(one).map(|rest| format!("{many}{rest}")));
+        .find_map(|(one, many)| {
+            condition
+                .predicate
+                .strip_prefix(one)
+                .map(|rest| format!("{many}{rest}"))
+        });
     changed.unwrap_or_else(|| {
         let predicate = &condition.predicate;
         let (first, rest) = predicate.split_once(' ').unwrap_or((predicate, ""));
-        let present = ["expires", "closes", "matures", "starts", "ends", "renews", "begins"].contains(&first);
-        if present { format!("{} {rest}", first.trim_end_matches('s')) } else { predicate.clone() }
+        let present = [
+            "expires", "closes", "matures", "starts", "ends", "renews", "begins",
+        ]
+        .contains(&first);
+        if present {
+            format!("{} {rest}", first.trim_end_matches('s'))
+        } else {
+            predicate.clone()
+        }
     })
 }
 
@@ -172,23 +246,52 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let rows = subject(&source, &conditions, dice);
     let what = extreme(by, most, dice);
     let style = style(dice);
-    let with = if show_number { format!(", with the {}", by.attribute.noun) } else { String::new() };
-    let and = if show_number { format!(" and {} {}", dice.word(&["what", "how high"]), "is it") } else { String::new() };
+    let with = if show_number {
+        format!(", with the {}", by.attribute.noun)
+    } else {
+        String::new()
+    };
+    let and = if show_number {
+        format!(" and {} {}", dice.word(&["what", "how high"]), "is it")
+    } else {
+        String::new()
+    };
     let text = if count == 1 {
         let one = subject_one(&source, &rows);
         match style {
             Style::Terse => format!("{one} with {what}{with}"),
-            Style::Sentence if and.is_empty() || dice.chance(0.5) => format!("Which {one} has {what}{}", if show_number { format!("? Give the {} too", by.attribute.noun) } else { String::new() }),
+            Style::Sentence if and.is_empty() || dice.chance(0.5) => format!(
+                "Which {one} has {what}{}",
+                if show_number {
+                    format!("? Give the {} too", by.attribute.noun)
+                } else {
+                    String::new()
+                }
+            ),
             Style::Sentence => format!("Which {one} has {what}{and}"),
             Style::Order => format!("Find the {one} with {what}{with}"),
         }
     } else {
         let number = few(count, dice);
         match style {
-            Style::Terse if dice.chance(0.5) && most => format!("top {count} {rows} by {}{}", by.attribute.noun, if show_number { " (show it)" } else { "" }),
+            Style::Terse if dice.chance(0.5) && most => format!(
+                "top {count} {rows} by {}{}",
+                by.attribute.noun,
+                if show_number { " (show it)" } else { "" }
+            ),
             Style::Terse => format!("the {number} {rows} with {what}{with}"),
-            Style::Sentence => format!("Which {number} {rows} have {what}{}", if show_number { format!("? Show the {} as well", by.attribute.noun) } else { String::new() }),
-            Style::Order => format!("{} the {number} {rows} with {what}{with}", dice.word(&["List", "Show", "Give me"])),
+            Style::Sentence => format!(
+                "Which {number} {rows} have {what}{}",
+                if show_number {
+                    format!("? Show the {} as well", by.attribute.noun)
+                } else {
+                    String::new()
+                }
+            ),
+            Style::Order => format!(
+                "{} the {number} {rows} with {what}{with}",
+                dice.word(&["List", "Show", "Give me"])
+            ),
         }
     };
     Some(Draft {
@@ -241,10 +344,17 @@ pub(super) fn latest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     let nouns = words::list(&nouns(&source, &shown, false, dice), "and");
     let style = style(dice);
-    let what = if count == 1 { format!("the {order} {}", subject_one(&source, &rows)) } else { format!("the {} {order} {rows}", few(count, dice)) };
+    let what = if count == 1 {
+        format!("the {order} {}", subject_one(&source, &rows))
+    } else {
+        format!("the {} {order} {rows}", few(count, dice))
+    };
     let text = match style {
         Style::Terse => format!("{}, {nouns}", what.trim_start_matches("the ")),
-        Style::Sentence => format!("What {} {what}? Give {nouns}", if count == 1 { "is" } else { "are" }),
+        Style::Sentence => format!(
+            "What {} {what}? Give {nouns}",
+            if count == 1 { "is" } else { "are" }
+        ),
         Style::Order => format!("{} {what} with {nouns}", dice.word(&["Show", "List", "Get"])),
     };
     Some(Draft {
@@ -264,7 +374,14 @@ pub(super) fn one(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         let letter = dice.word(&["A", "K", "R", "X"]);
         let text = format!("{letter}{}", dice.between(1000, 9999));
-        (quoted(&text), if dice.chance(0.5) { format!("'{text}'") } else { text })
+        (
+            quoted(&text),
+            if dice.chance(0.5) {
+                format!("'{text}'")
+            } else {
+                text
+            },
+        )
     };
     let fields = source.which(|f| is_shown(f) && f.sql != key.sql && f.attribute.role != Role::Key);
     let count = 1 + dice.below(2);
@@ -284,17 +401,40 @@ pub(super) fn one(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     }];
     let before = conditions.len();
     conditions::complete(&source, dice, &mut conditions);
-    let when: String = conditions.iter().skip(before).map(|c| format!(", {}", c.post)).collect();
-    let sql = format!("SELECT {} FROM {}{}", sql_of(&shown)?, source.from, where_clause(&conditions));
+    let when: String = conditions
+        .iter()
+        .skip(before)
+        .map(|c| format!(", {}", c.post))
+        .collect();
+    let sql = format!(
+        "SELECT {} FROM {}{}",
+        sql_of(&shown)?,
+        source.from,
+        where_clause(&conditions)
+    );
     let thing = format!("{} {said}", source.subject.one);
     let style = style(dice);
-    let time = shown.first().filter(|_| shown.len() == 1).and_then(|f| f.attribute.event.clone().filter(|_| f.owner.is_none()));
-    let what = words::list(&shown.iter().map(|f| source.noun(f, dice)).collect::<Vec<_>>(), "and");
+    let time = shown
+        .first()
+        .filter(|_| shown.len() == 1)
+        .and_then(|f| f.attribute.event.clone().filter(|_| f.owner.is_none()));
+    let what = words::list(
+        &shown.iter().map(|f| source.noun(f, dice)).collect::<Vec<_>>(),
+        "and",
+    );
     let text = match (time, style) {
-        (Some(Event::Passive(verb)), Style::Sentence | Style::Order) if verb != "due" => format!("When was {thing} {verb}{when}?"),
+        (Some(Event::Passive(verb)), Style::Sentence | Style::Order) if verb != "due" => {
+            format!("When was {thing} {verb}{when}?")
+        }
         (_, Style::Terse) => format!("{what} of {thing}{when}"),
-        (_, Style::Sentence) => format!("What {} the {what} of {thing}{when}?", if shown.len() == 1 { "is" } else { "are" }),
-        (_, Style::Order) => format!("{} the {what} of {thing}{when}", dice.word(&["Show", "Look up", "Give"])),
+        (_, Style::Sentence) => format!(
+            "What {} the {what} of {thing}{when}?",
+            if shown.len() == 1 { "is" } else { "are" }
+        ),
+        (_, Style::Order) => format!(
+            "{} the {what} of {thing}{when}",
+            dice.word(&["Show", "Look up", "Give"])
+        ),
     };
     Some(Draft {
         question: finished(style, text.trim_end_matches('?'), dice),
@@ -313,16 +453,27 @@ pub(super) fn except(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     }
     let conditions = conditions::exactly(&source, dice, 1);
     let names: Vec<String> = left.iter().map(|f| f.sql.clone()).collect();
-    let sql = format!("SELECT * EXCEPT ({}) FROM {}{}", names.join(", "), source.from, where_clause(&conditions));
+    let sql = format!(
+        "SELECT * EXCEPT ({}) FROM {}{}",
+        names.join(", "),
+        source.from,
+        where_clause(&conditions)
+    );
     let rows = subject(&source, &conditions, dice);
     let nouns: Vec<String> = left.iter().map(|f| f.attribute.noun.clone()).collect();
     let without = words::list(&nouns, "and");
     let style = style(dice);
     let text = match style {
-        Style::Terse => format!("{rows}, all columns {} {without}", dice.word(&["but", "except", "without"])),
+        Style::Terse => format!(
+            "{rows}, all columns {} {without}",
+            dice.word(&["but", "except", "without"])
+        ),
         Style::Sentence | Style::Order => match dice.below(2) {
             0 => format!("Show all columns of {rows} except {without}"),
-            _ => format!("{} everything about {rows} but the {without}", dice.word(&["Show", "Give me", "Return"])),
+            _ => format!(
+                "{} everything about {rows} but the {without}",
+                dice.word(&["Show", "Give me", "Return"])
+            ),
         },
     };
     Some(Draft {
@@ -335,23 +486,37 @@ pub(super) fn except(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 pub(super) fn replace(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Tables, dice)?;
     let fields = source.own(|a| {
-        let texts = matches!(a.role, Role::Label | Role::Category | Role::Email) && a.data_type == bigquill_analysis::schema::DataType::String;
-        a.path.len() == 1 && (texts || a.measure().is_some() && a.data_type != bigquill_analysis::schema::DataType::Int64)
+        let texts = matches!(a.role, Role::Label | Role::Category | Role::Email)
+            && a.data_type == bigquill_analysis::schema::DataType::String;
+        a.path.len() == 1
+            && (texts || a.measure().is_some() && a.data_type != bigquill_analysis::schema::DataType::Int64)
     });
     let field = *dice.pick(&fields)?;
     let noun = &field.attribute.noun;
     let sql = &field.sql;
     let (expression, said) = if field.attribute.measure().is_some() {
         match dice.below(3) {
-            0 => (format!("ROUND({sql})"), format!("the {noun} rounded to whole numbers")),
-            1 => (format!("ROUND({sql}, 1)"), format!("the {noun} rounded to one decimal")),
-            _ => (format!("COALESCE({sql}, 0)"), format!("a missing {noun} shown as 0")),
+            0 => (
+                format!("ROUND({sql})"),
+                format!("the {noun} rounded to whole numbers"),
+            ),
+            1 => (
+                format!("ROUND({sql}, 1)"),
+                format!("the {noun} rounded to one decimal"),
+            ),
+            _ => (
+                format!("COALESCE({sql}, 0)"),
+                format!("a missing {noun} shown as 0"),
+            ),
         }
     } else {
         match dice.below(3) {
             0 => (format!("UPPER({sql})"), format!("the {noun} in capital letters")),
             1 => (format!("LOWER({sql})"), format!("the {noun} in lower case")),
-            _ => (format!("COALESCE({sql}, 'unknown')"), format!("'unknown' where the {noun} is missing")),
+            _ => (
+                format!("COALESCE({sql}, 'unknown')"),
+                format!("'unknown' where the {noun} is missing"),
+            ),
         }
     };
     let conditions = conditions::exactly(&source, dice, 1);
@@ -359,40 +524,78 @@ pub(super) fn replace(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let text = match style {
         Style::Terse => format!("{rows}, all columns, {said}"),
-        _ => format!("{} all columns of {rows}, with {said}", dice.word(&["Show", "Return", "Give me"])),
+        _ => format!(
+            "{} all columns of {rows}, with {said}",
+            dice.word(&["Show", "Return", "Give me"])
+        ),
     };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("SELECT * REPLACE ({expression} AS {sql}) FROM {}{}", source.from, where_clause(&conditions)),
+        sql: format!(
+            "SELECT * REPLACE ({expression} AS {sql}) FROM {}{}",
+            source.from,
+            where_clause(&conditions)
+        ),
     })
 }
 
 /// The values that there are.
 pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::All, dice)?;
-    let fields = source.which(|f| matches!(f.attribute.role, Role::Category | Role::Label | Role::Year) && f.attribute.noun != source.subject.one);
+    let fields = source.which(|f| {
+        matches!(f.attribute.role, Role::Category | Role::Label | Role::Year)
+            && f.attribute.noun != source.subject.one
+    });
     let field = *dice.pick(&fields)?;
     let conditions = conditions::some(&source, dice, 2);
     if conditions.iter().any(|c| c.about == field.sql) {
         return None;
     }
     let ordered = dice.chance(0.25);
-    let order = if ordered { format!(" ORDER BY {}", field.sql) } else { String::new() };
-    let sql = format!("SELECT DISTINCT {} FROM {}{}{order}", field.sql, source.from, where_clause(&conditions));
+    let order = if ordered {
+        format!(" ORDER BY {}", field.sql)
+    } else {
+        String::new()
+    };
+    let sql = format!(
+        "SELECT DISTINCT {} FROM {}{}{order}",
+        field.sql,
+        source.from,
+        where_clause(&conditions)
+    );
     let rows = subject(&source, &conditions, dice);
     let noun = words::plural(&source.noun(field, dice));
     let different = dice.word(&["different ", "", "distinct ", "unique "]);
     let style = style(dice);
     let text = match style {
-        Style::Terse => format!("{}{noun} of {rows}", if different.is_empty() { "all " } else { different }),
+        Style::Terse => format!(
+            "{}{noun} of {rows}",
+            if different.is_empty() { "all " } else { different }
+        ),
         Style::Sentence => match dice.below(2) {
             0 => format!("Which {different}{noun} do {rows} have"),
             _ => format!("What {different}{noun} are there among {rows}"),
         },
-        Style::Order => format!("List {} {noun} of {rows}", if different.is_empty() { "the different" } else { different }),
+        Style::Order => format!(
+            "List {} {noun} of {rows}",
+            if different.is_empty() {
+                "the different"
+            } else {
+                different
+            }
+        ),
     };
-    let sorted = if ordered { dice.word(&[", sorted", ", in alphabetical order", ", sorted by name"]) } else { "" };
-    let sorted = if field.attribute.data_type == bigquill_analysis::schema::DataType::String || sorted.is_empty() { sorted } else { ", sorted" };
+    let sorted = if ordered {
+        dice.word(&[", sorted", ", in alphabetical order", ", sorted by name"])
+    } else {
+        ""
+    };
+    let sorted =
+        if field.attribute.data_type == bigquill_analysis::schema::DataType::String || sorted.is_empty() {
+            sorted
+        } else {
+            ", sorted"
+        };
     Some(Draft {
         question: finished(style, &format!("{text}{sorted}"), dice),
         sql,
@@ -409,22 +612,41 @@ pub(super) fn above_average(context: Context<'_>, dice: &mut Dice) -> Option<Dra
         return None;
     }
     let above = dice.chance(0.7);
-    let columns: Vec<String> = names.iter().map(|f| f.sql.clone()).chain([by.sql.clone()]).collect();
+    let columns: Vec<String> = names
+        .iter()
+        .map(|f| f.sql.clone())
+        .chain([by.sql.clone()])
+        .collect();
     let sign = if above { ">" } else { "<" };
     let (from, sql) = (&source.from, &by.sql);
     let (rows, noun) = (&source.subject.many, &by.attribute.noun);
-    let word = if above { dice.word(&["above", "higher than"]) } else { dice.word(&["below", "lower than"]) };
+    let word = if above {
+        dice.word(&["above", "higher than"])
+    } else {
+        dice.word(&["below", "lower than"])
+    };
     let style = style(dice);
     let counts = dice.chance(0.3);
     let that = who(&source);
     let text = match (style, counts) {
         (Style::Terse, true) => format!("number of {rows} with {noun} {word} the average"),
-        (_, true) => format!("How many {rows} have {} {word} average", conditions::with_its_article(noun)),
+        (_, true) => format!(
+            "How many {rows} have {} {word} average",
+            conditions::with_its_article(noun)
+        ),
         (Style::Terse, false) => format!("{rows} with {noun} {word} average, with the {noun}"),
-        (Style::Sentence, false) => format!("Which {rows} have {noun} {word} the average of all {rows}? Show the {noun} too"),
-        (Style::Order, false) => format!("List the {rows} {that} have {noun} {word} the overall average, and their {noun}"),
+        (Style::Sentence, false) => {
+            format!("Which {rows} have {noun} {word} the average of all {rows}? Show the {noun} too")
+        }
+        (Style::Order, false) => {
+            format!("List the {rows} {that} have {noun} {word} the overall average, and their {noun}")
+        }
     };
-    let what = if counts { "COUNT(*)".to_owned() } else { select(&columns)? };
+    let what = if counts {
+        "COUNT(*)".to_owned()
+    } else {
+        select(&columns)?
+    };
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!("SELECT {what} FROM {from} WHERE {sql} {sign} (SELECT AVG({sql}) FROM {from})"),

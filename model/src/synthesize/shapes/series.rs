@@ -20,14 +20,21 @@ struct Timed<'m> {
 
 fn timed<'m>(context: Context<'m>, dice: &mut Dice, additive: bool) -> Option<Timed<'m>> {
     let source = source(context, Reach::All, dice)?;
-    let metric = if additive { metrics::additive(&source, dice) } else { metrics::draw(&source, dice) };
+    let metric = if additive {
+        metrics::additive(&source, dice)
+    } else {
+        metrics::draw(&source, dice)
+    };
     let time = dimensions::by_series(&source, dice)?;
     if !time.is_time {
         return None;
     }
     let mut conditions = conditions::some(&source, dice, 1);
-    // A single day has no course.
-    conditions.retain(|c| !c.is_time || !c.sql.contains(" = "));
+    // A short span has no course.
+    conditions.retain(|c| {
+        (!c.is_time || c.sql.contains(">= '") || c.sql.contains("YEAR"))
+            && Some(&c.about) != metric.argument.as_ref()
+    });
     conditions::complete(&source, dice, &mut conditions);
     let rows = subject(&source, &conditions, dice);
     let what = match metric.kind {
@@ -60,15 +67,31 @@ impl Timed<'_> {
 
     /// The name of the span in the result of [`Self::inner`].
     fn span(&self) -> String {
-        self.time.name.rsplit('.').next().unwrap_or(&self.time.name).to_owned()
+        self.time
+            .name
+            .rsplit('.')
+            .next()
+            .unwrap_or(&self.time.name)
+            .to_owned()
     }
 }
 
 /// "month" of "calendar month in which they were placed".
 fn short(noun: &str) -> &str {
-    let start = noun.split(" in which").next().and_then(|start| start.split(" on which").next()).unwrap_or(noun);
+    let start = noun
+        .split(" in which")
+        .next()
+        .and_then(|start| start.split(" on which").next())
+        .unwrap_or(noun);
     let start = start.split(" of the ").next().unwrap_or(start);
-    start.split(" starting").next().unwrap_or(start).split(" (").next().unwrap_or(start).trim_start_matches("calendar ")
+    start
+        .split(" starting")
+        .next()
+        .unwrap_or(start)
+        .split(" (")
+        .next()
+        .unwrap_or(start)
+        .trim_start_matches("calendar ")
 }
 
 /// A figure in each span.
@@ -94,13 +117,26 @@ pub(super) fn series(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             1 if timed.metric.kind != Kind::Different => format!("How did the {what} develop by {noun}"),
             _ => format!("What is the {what} per {noun}"),
         },
-        Style::Order => format!("{} the {what} by {noun}{}", dice.word(&["Show", "Plot", "Give"]), dice.word(&["", "", " in chronological order", ", oldest first"])),
+        Style::Order => format!(
+            "{} the {what} by {noun}{}",
+            dice.word(&["Show", "Plot", "Give"]),
+            dice.word(&["", "", " in chronological order", ", oldest first"])
+        ),
     };
     let latest = style != Style::Order && dice.chance(0.12);
-    let text = if latest { format!("{text}, latest first") } else { text };
+    let text = if latest {
+        format!("{text}, latest first")
+    } else {
+        text
+    };
     Some(Draft {
         question: finished(style, &text, dice),
-        sql: format!("{} ORDER BY {}{}", timed.inner(), timed.time.name, if latest { " DESC" } else { "" }),
+        sql: format!(
+            "{} ORDER BY {}{}",
+            timed.inner(),
+            timed.time.name,
+            if latest { " DESC" } else { "" }
+        ),
     })
 }
 
@@ -110,31 +146,35 @@ pub(super) fn running(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let noun = &timed.time.noun;
     let (span, figure) = (timed.span(), &timed.metric.alias);
     let style = style(dice);
-    let bare = timed.what.strip_prefix("total ").or_else(|| timed.what.strip_prefix("overall ")).unwrap_or(&timed.what);
-    let word = dice.word(&["cumulative", "running total of the", "cumulative", "running"]);
-    let word = if word == "running total of the" && timed.metric.kind == Kind::Count { "running total of the" } else if word == "running total of the" { "running total of" } else { word };
+    let bare = timed
+        .what
+        .strip_prefix("total ")
+        .or_else(|| timed.what.strip_prefix("overall "))
+        .unwrap_or(&timed.what);
+    let total = if timed.metric.kind == Kind::Count {
+        "running total of the"
+    } else {
+        "running total"
+    };
+    let word = if dice.chance(0.6) { "cumulative" } else { total };
     let text = match style {
         Style::Terse => format!("{word} {bare} by {noun}"),
         Style::Sentence => format!("What is the {word} {bare} by {noun}"),
-        Style::Order => format!("{} the {word} {bare} per {noun}", dice.word(&["Show", "Compute", "Give"])),
+        Style::Order => format!(
+            "{} the {word} {bare} per {noun}",
+            dice.word(&["Show", "Compute", "Give"])
+        ),
     };
     let alias = timed.source.free_name(&format!("running_{figure}"));
-    let sql = match dice.below(3) {
-        0 => format!("SELECT {span}, SUM({figure}) OVER (ORDER BY {span}) AS {alias} FROM ({}) ORDER BY {span}", timed.inner()),
-        1 => format!(
-            "WITH per_{0} AS ({1}) SELECT {span}, SUM({figure}) OVER (ORDER BY {span}) AS {alias} FROM per_{0} ORDER BY {span}",
-            short(noun).replace(' ', "_"),
+    let sql = match dice.below(2) {
+        0 => format!(
+            "SELECT {span}, SUM({figure}) OVER (ORDER BY {span}) AS {alias} FROM ({}) ORDER BY {span}",
             timed.inner()
         ),
         _ => format!(
-            "SELECT {}, SUM({}) OVER (ORDER BY {}) AS {alias} FROM {}{} GROUP BY {} ORDER BY {}",
-            timed.time.select,
-            timed.metric.sql,
-            timed.time.expression,
-            timed.source.from,
-            where_clause(&timed.conditions),
-            timed.time.group,
-            timed.time.name
+            "WITH per_{0} AS ({1}) SELECT {span}, SUM({figure}) OVER (ORDER BY {span}) AS {alias} FROM per_{0} ORDER BY {span}",
+            short(noun).replace(' ', "_"),
+            timed.inner()
         ),
     };
     Some(Draft {
@@ -154,18 +194,51 @@ pub(super) fn moving(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         _ => return None,
     };
     let (span, figure) = (timed.span(), &timed.metric.alias);
-    let (function, word) = if dice.chance(0.75) { ("AVG", dice.word(&["moving average", "rolling average"])) } else { ("SUM", dice.word(&["rolling sum", "moving sum"])) };
-    let bare = timed.what.strip_prefix("total ").or_else(|| timed.what.strip_prefix("overall ")).unwrap_or(&timed.what);
+    let (function, word) = if dice.chance(0.75) {
+        ("AVG", dice.word(&["moving average", "rolling average"]))
+    } else {
+        ("SUM", dice.word(&["rolling sum", "moving sum"]))
+    };
+    let bare = timed
+        .what
+        .strip_prefix("total ")
+        .or_else(|| timed.what.strip_prefix("overall "))
+        .unwrap_or(&timed.what);
     let style = style(dice);
-    let daily = format!("{} {bare}", match unit.as_str() { "day" => "daily", "week" => "weekly", _ => "monthly" });
+    let daily = format!(
+        "{} {bare}",
+        match unit.as_str() {
+            "day" => "daily",
+            "week" => "weekly",
+            _ => "monthly",
+        }
+    );
     let text = match style {
         Style::Terse => format!("{count}-{unit} {word} of the {daily}"),
         Style::Sentence => format!("What is the {count}-{unit} {word} of the {daily}"),
-        Style::Order => format!("{} the {daily} with its {word} over {count} {unit}s", dice.word(&["Show", "Give"])),
+        Style::Order => format!(
+            "{} the {daily} with its {word} over {count} {unit}s",
+            dice.word(&["Show", "Give"])
+        ),
     };
-    let text = if timed.time.noun == unit || timed.time.noun.starts_with("calendar") { text } else { format!("{text} ({})", timed.time.noun) };
-    let both = if style == Style::Order { format!("{figure}, ") } else { String::new() };
-    let alias = timed.source.free_name(&format!("{}_{figure}", if function == "AVG" { "moving_avg" } else { "moving_sum" }));
+    let text = if timed.time.noun == unit || timed.time.noun.starts_with("calendar") {
+        text
+    } else {
+        format!("{text} ({})", timed.time.noun)
+    };
+    let both = if style == Style::Order {
+        format!("{figure}, ")
+    } else {
+        String::new()
+    };
+    let alias = timed.source.free_name(&format!(
+        "{}_{figure}",
+        if function == "AVG" {
+            "moving_avg"
+        } else {
+            "moving_sum"
+        }
+    ));
     let before = count - 1;
     Some(Draft {
         question: finished(style, &text, dice),
@@ -188,17 +261,33 @@ pub(super) fn change(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let (expression, name, text) = match dice.below(3) {
         0 => {
             let text = match style {
-                Style::Terse => format!("growth of the {bare} against the previous {unit} in percent, per {noun}"),
-                Style::Sentence => format!("By how many percent did the {bare} change from one {noun} to the next"),
-                Style::Order => format!("{} the {unit}-over-{unit} growth in percent of the {bare}", dice.word(&["Show", "Compute"])),
+                Style::Terse => {
+                    format!("growth of the {bare} against the previous {unit} in percent, per {noun}")
+                }
+                Style::Sentence => {
+                    format!("By how many percent did the {bare} change from one {noun} to the next")
+                }
+                Style::Order => format!(
+                    "{} the {unit}-over-{unit} growth in percent of the {bare}",
+                    dice.word(&["Show", "Compute"])
+                ),
             };
-            (format!("100 * SAFE_DIVIDE({figure} - {lag}, {lag})"), "growth_pct", text)
+            (
+                format!("100 * SAFE_DIVIDE({figure} - {lag}, {lag})"),
+                "growth_pct",
+                text,
+            )
         }
         1 => {
             let text = match style {
                 Style::Terse => format!("{bare} per {noun} and that of the previous {unit}"),
-                Style::Sentence => format!("What is the {bare} per {noun}, next to that of the {unit} before"),
-                Style::Order => format!("{} the {bare} per {noun} beside the previous {unit}'s", dice.word(&["Show", "List"])),
+                Style::Sentence => {
+                    format!("What is the {bare} per {noun}, next to that of the {unit} before")
+                }
+                Style::Order => format!(
+                    "{} the {bare} per {noun} beside the previous {unit}'s",
+                    dice.word(&["Show", "List"])
+                ),
             };
             (lag.clone(), "previous", text)
         }
@@ -206,20 +295,33 @@ pub(super) fn change(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             let text = match style {
                 Style::Terse => format!("{unit}-over-{unit} change in the {bare}"),
                 Style::Sentence => format!("How much did the {bare} change from {unit} to {unit}"),
-                Style::Order => format!("{} for each {noun} how the {bare} differs from the previous {unit}", dice.word(&["Show", "Compute"])),
+                Style::Order => format!(
+                    "{} for each {noun} how the {bare} differs from the previous {unit}",
+                    dice.word(&["Show", "Compute"])
+                ),
             };
             (format!("{figure} - {lag}"), "difference", text)
         }
     };
-    let text = if text.contains(noun.as_str()) || *noun == unit { text } else { format!("{text}, by {noun}") };
+    let text = if text.contains(noun.as_str()) || *noun == unit {
+        text
+    } else {
+        format!("{text}, by {noun}")
+    };
     let alias = timed.source.free_name(name);
-    let figure_too = if name == "previous" { format!("{figure}, ") } else { String::new() };
+    let figure_too = if name == "previous" {
+        format!("{figure}, ")
+    } else {
+        String::new()
+    };
     let inner = timed.inner();
     let sql = if dice.chance(0.5) {
         format!("SELECT {span}, {figure_too}{expression} AS {alias} FROM ({inner}) ORDER BY {span}")
     } else {
         let name = format!("per_{}", unit.replace(' ', "_"));
-        format!("WITH {name} AS ({inner}) SELECT {span}, {figure_too}{expression} AS {alias} FROM {name} ORDER BY {span}")
+        format!(
+            "WITH {name} AS ({inner}) SELECT {span}, {figure_too}{expression} AS {alias} FROM {name} ORDER BY {span}"
+        )
     };
     Some(Draft {
         question: finished(style, &text, dice),
@@ -238,7 +340,10 @@ pub(super) fn years(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let year = dice.between(2022, 2025);
     let metric = metrics::additive(&source, dice);
     let column = |year: i64| match &metric.argument {
-        Some(argument) => format!("SUM(IF(EXTRACT(YEAR FROM {}) = {year}, {argument}, 0)) AS year_{year}", time.sql),
+        Some(argument) => format!(
+            "SUM(IF(EXTRACT(YEAR FROM {}) = {year}, {argument}, 0)) AS year_{year}",
+            time.sql
+        ),
         None => format!("COUNTIF(EXTRACT(YEAR FROM {}) = {year}) AS year_{year}", time.sql),
     };
     let mut conditions = conditions::some(&source, dice, 1);
@@ -254,7 +359,8 @@ pub(super) fn years(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let text = match style {
         Style::Terse => format!("{what} in {year} and {next} side by side, per {by}"),
         Style::Sentence => format!("For each {by}, what was the {what} in {year} and in {next}"),
-        Style::Order => format!("Compare the {what} of {year} with {next}, by {by}").replace(&format!("{rows} of {year}"), &format!("{rows} in {year}")),
+        Style::Order => format!("Compare the {what} of {year} with {next}, by {by}")
+            .replace(&format!("{rows} of {year}"), &format!("{rows} in {year}")),
     };
     Some(Draft {
         question: finished(style, &text, dice),
@@ -273,7 +379,14 @@ pub(super) fn years(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 /// The span with the highest figure.
 pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
-    let grain = *dice.pick(&[Grain::Day, Grain::Month, Grain::Weekday, Grain::HourOfDay, Grain::Week, Grain::Year])?;
+    let grain = *dice.pick(&[
+        Grain::Day,
+        Grain::Month,
+        Grain::Weekday,
+        Grain::HourOfDay,
+        Grain::Week,
+        Grain::Year,
+    ])?;
     let time = dimensions::by_grain(&source, grain, dice)?;
     let metric = metrics::additive(&source, dice);
     let mut conditions = conditions::some(&source, dice, 1);
@@ -291,13 +404,25 @@ pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let noun = &time.noun;
     let show = dice.chance(0.35);
     let text = match style {
-        Style::Terse => format!("{noun} with {what}{}", if show { ", with the figure" } else { "" }),
-        Style::Sentence => format!("Which {noun} had {what}{}", if show { "? Give the figure too" } else { "" }),
-        Style::Order => format!("Find the {noun} with {what}{}", if show { ", and the figure" } else { "" }),
+        Style::Terse => format!(
+            "{noun} with {what}{}",
+            if show { ", with the figure" } else { "" }
+        ),
+        Style::Sentence => format!(
+            "Which {noun} had {what}{}",
+            if show { "? Give the figure too" } else { "" }
+        ),
+        Style::Order => format!(
+            "Find the {noun} with {what}{}",
+            if show { ", and the figure" } else { "" }
+        ),
     };
     let desc = if most { " DESC" } else { "" };
     let (columns, order) = if show {
-        (format!("{}, {} AS {}", time.select, metric.sql, metric.alias), metric.alias.clone())
+        (
+            format!("{}, {} AS {}", time.select, metric.sql, metric.alias),
+            metric.alias.clone(),
+        )
     } else {
         (time.select.clone(), metric.sql.clone())
     };

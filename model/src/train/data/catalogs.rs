@@ -116,7 +116,10 @@ fn snapshot(path: &Path, text: &str) -> Result<(String, CatalogSnapshot), DataEr
             what: error.to_string(),
         });
     }
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
     let name = name.split('.').next().unwrap_or_default().to_owned();
     Ok((name, CatalogSnapshot::new(None, tables, routines)))
 }
