@@ -2,6 +2,10 @@
 
 use bigquill_analysis::schema::{Column, DataType, Mode, quote_name};
 
+mod nouns;
+
+use nouns::{is_open_end, noun};
+
 use super::descriptions::{self, Missing, Value};
 use super::units::{self, Unit};
 use super::words;
@@ -105,6 +109,9 @@ impl Attribute {
         };
         if let Some(rest) = noun.strip_prefix("number of ") {
             noun = rest.to_owned();
+        }
+        if role == Role::Category {
+            noun = words::singular(&noun);
         }
         Self {
             name: column.name.clone(),
@@ -232,6 +239,9 @@ const NOT_ADDED: &[&str] = &[
     "f1",
     "memory",
     "strength",
+    "hourly",
+    "life",
+    "shelf",
     "dose",
     "ram",
     "bps",
@@ -376,156 +386,6 @@ fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     }
 }
 
-/// What people call a column.
-fn noun(column: &Column, own: Vec<String>, role: Role, unit: Option<Unit>, owners: &[String]) -> String {
-    let mut own = own;
-    let open_end = |own: &[String]| {
-        own.iter().rev().nth(1).is_some_and(|w| {
-            is_open_end(w) || matches!(w.as_str(), "maximum" | "minimum" | "average" | "peak")
-        })
-    };
-    if unit.is_some() && own.len() > 1 && !open_end(&own) {
-        let written = own.last().is_some_and(|last| units::is_written(last));
-        let measured = [
-            "runtime", "duration", "delay", "wait", "lead", "latency", "weight", "size",
-        ];
-        let rest_says = own
-            .iter()
-            .rev()
-            .nth(1)
-            .is_some_and(|w| measured.contains(&w.as_str()));
-        let participle = own.iter().rev().nth(1).is_some_and(|w| words::is_adjective(w));
-        let spelled = column.name.ends_with("pct") || column.name.ends_with("Pct");
-        if !(written && !rest_says || participle && !spelled) {
-            own.pop();
-        } else if !written && let Some(last) = own.last_mut() {
-            // "kilometers" rather than "km" where the unit is all that there is.
-            *last = unit.map_or_else(String::new, |u| u.words.to_owned());
-        }
-        if own
-            .last()
-            .is_some_and(|w| matches!(w.as_str(), "wait" | "lead" | "dwell"))
-        {
-            own.push("time".to_owned());
-        }
-    }
-    if own.len() > 1 && own.last().is_some_and(|w| w == "total") {
-        own.rotate_right(1);
-    }
-    if role == Role::Time {
-        own = time_words(own, &column.name);
-    }
-    if role == Role::Flag
-        && own.len() > 1
-        && own
-            .first()
-            .is_some_and(|w| matches!(w.as_str(), "is" | "was" | "has"))
-    {
-        own.remove(0);
-    }
-    if let [first, of, ..] = own.as_slice()
-        && first == "number"
-        && of != "of"
-        && own.len() > 1
-        && matches!(role, Role::Measure(_))
-    {
-        own.insert(1, "of".to_owned());
-    }
-    let sayable = own.iter().all(|word| words::is_sayable(word));
-    let told = descriptions::noun(&column.description).filter(|_| {
-        descriptions::values(&column.description, &column.data_type).is_empty() && role != Role::Flag
-    });
-    let plain = match told {
-        Some(told)
-            if !sayable
-                || own.len() < 2 && !matches!(role, Role::Time | Role::Key)
-                || told.starts_with("number of ") =>
-        {
-            told
-        }
-        _ if own.len() == 1 && matches!(role, Role::Measure(_)) => {
-            units::spelled(&own[0]).map_or_else(|| own.join(" "), str::to_owned)
-        }
-        _ => own.join(" "),
-    };
-    owned(&plain, owners, role)
-}
-
-/// Whether a word leaves a phrase open: "discharge to", "price per".
-fn is_open_end(word: &str) -> bool {
-    matches!(
-        word,
-        "per" | "to" | "by" | "after" | "at" | "of" | "in" | "from" | "until" | "since" | "for"
-    )
-}
-
-/// With the struct's name before it, where it is not in it already.
-fn owned(plain: &str, owners: &[String], role: Role) -> String {
-    let Some(owner) = owners.last() else {
-        return plain.to_owned();
-    };
-    let owner = owner.strip_suffix(" info").unwrap_or(owner);
-    let shared = owner
-        .split(' ')
-        .any(|word| plain.split(' ').any(|own| own == word));
-    if plain == "name" && role == Role::Label {
-        return format!("{owner} name");
-    }
-    if shared || plain.starts_with("number of") {
-        plain.to_owned()
-    } else {
-        format!("{owner} {plain}")
-    }
-}
-
-/// "order date" and "delivery time": the words without what only tells the type.
-fn time_words(own: Vec<String>, name: &str) -> Vec<String> {
-    let raw = words::raw(name);
-    let mut own = own;
-    let last = raw.last().map(String::as_str).unwrap_or_default();
-    if matches!(last, "since" | "from" | "to" | "until") && raw.len() > 1 {
-        return vec![format!("\"{}\" date", own.join(" "))];
-    }
-    if let ([only], "at" | "on") = (own.as_slice(), last) {
-        return vec![if only == "on" { "date" } else { "time" }.to_owned()];
-    }
-    if own.len() > 1 && matches!(last, "at" | "on" | "ts" | "date" | "time" | "dt" | "day") {
-        let kind = if matches!(last, "on" | "date" | "dt" | "day") {
-            "date"
-        } else {
-            "time"
-        };
-        own.pop();
-        match event(name) {
-            Some(Event::Passive(verb) | Event::Active(verb)) if own.len() == verb.split(' ').count() => {
-                own = named_event(&verb, kind)
-            }
-            Some(Event::Present(verb)) => own = named_event(&verb, kind),
-            _ => own.push(kind.to_owned()),
-        }
-    } else if own.last().is_some_and(|w| matches!(w.as_str(), "start" | "end")) {
-        own.push("time".to_owned());
-    }
-    own
-}
-
-/// "start date", "date placed": an event as the noun of its time.
-fn named_event(verb: &str, kind: &str) -> Vec<String> {
-    let noun = match verb {
-        "started" | "starts" | "begun" | "began" | "begins" => "start",
-        "ended" | "ends" => "end",
-        "departed" => "departure",
-        "arrived" => "arrival",
-        "expires" | "expired" => "expiry",
-        "renews" => "renewal",
-        "closes" => "closing",
-        "matures" => "maturity",
-        "due" => "due",
-        _ => return vec![kind.to_owned(), verb.to_owned()],
-    };
-    vec![noun.to_owned(), kind.to_owned()]
-}
-
 /// What happens at the time of this name.
 fn event(name: &str) -> Option<Event> {
     let mut raw = words::raw(name);
@@ -562,12 +422,13 @@ fn event(name: &str) -> Option<Event> {
         && verb != "plugged"
         || words::is_intransitive(&verb);
     let past = (words::is_participle(&verb) && verb != "open") || words::is_intransitive(&verb);
-    (past && said != "read" && said != "set").then(|| {
-        if active {
-            Event::Active(said)
-        } else {
-            Event::Passive(said)
-        }
+    if !past || said == "read" || said == "set" {
+        return None;
+    }
+    Some(if active {
+        Event::Active(said)
+    } else {
+        Event::Passive(said)
     })
 }
 
@@ -613,75 +474,4 @@ pub(super) fn step(path: &[String], name: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attribute(name: &str, data_type: &str, description: &str) -> Attribute {
-        let column = Column {
-            name: name.to_owned(),
-            data_type: DataType::from_name(data_type),
-            mode: Mode::Nullable,
-            description: description.to_owned(),
-            fields: Vec::new(),
-        };
-        Attribute::new(&column, vec![name.to_owned()], &[])
-    }
-
-    #[test]
-    fn nouns_are_what_people_say() {
-        let noun = |name, of, description| attribute(name, of, description).noun;
-        assert_eq!(noun("latency_ms", "INT64", ""), "latency");
-        assert_eq!(noun("watched_seconds", "INT64", ""), "watched seconds");
-        assert_eq!(noun("wait_minutes", "INT64", ""), "wait time");
-        assert_eq!(
-            noun("NEds", "INT64", "total number of edits"),
-            "total number of edits"
-        );
-        assert_eq!(noun("pageviews", "INT64", "number of pages seen"), "pages seen");
-        assert_eq!(noun("order_date", "DATE", ""), "order date");
-        assert_eq!(noun("placed_at", "TIMESTAMP", ""), "time placed");
-    }
-
-    #[test]
-    fn numbers_behave_as_their_names_say() {
-        let measure = |name| {
-            attribute(name, "FLOAT64", "")
-                .measure()
-                .map(|m| (m.additive, m.counted))
-        };
-        assert_eq!(measure("total_amount"), Some((true, false)));
-        assert_eq!(measure("unit_price"), Some((false, false)));
-        assert_eq!(measure("temp_c"), Some((false, false)));
-        assert_eq!(measure("steps"), Some((true, true)));
-        assert_eq!(measure("latitude"), None);
-    }
-
-    #[test]
-    fn times_and_flags_tell_what_happened() {
-        assert_eq!(
-            attribute("placed_at", "TIMESTAMP", "").event,
-            Some(Event::Passive("placed".to_owned()))
-        );
-        assert_eq!(
-            attribute("signed_up_at", "TIMESTAMP", "").event,
-            Some(Event::Active("signed up".to_owned()))
-        );
-        assert_eq!(
-            attribute("expires_on", "DATE", "").event,
-            Some(Event::Present("expires".to_owned()))
-        );
-        assert_eq!(attribute("order_date", "DATE", "").event, None);
-        assert_eq!(
-            attribute("is_gift", "BOOL", "").state,
-            Some(State::Marked("gift".to_owned()))
-        );
-        assert_eq!(
-            attribute("refunded", "BOOL", "").state,
-            Some(State::Adjective("refunded".to_owned()))
-        );
-        assert_eq!(
-            attribute("has_solar", "BOOL", "").state,
-            Some(State::With("solar".to_owned()))
-        );
-    }
-}
+mod tests;

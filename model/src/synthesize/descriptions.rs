@@ -205,6 +205,9 @@ pub(super) fn noun(description: &str) -> Option<String> {
     }
     let first = words.first()?.to_lowercase();
     let refused = [
+        "in",
+        "of",
+        "on",
         "null",
         "from",
         "such",
@@ -244,9 +247,10 @@ pub(super) fn noun(description: &str) -> Option<String> {
     let verbs = [
         "is", "are", "was", "that", "which", "who", "until", "where", "have", "has",
     ];
-    let fits = (1..=5).contains(&words.len())
+    let of_a_list = words.len() == 1 && description.contains(" or ");
+    let fits = !of_a_list
+        && (1..=5).contains(&words.len())
         && !refused.contains(&first.as_str())
-        && !(words.len() == 1 && description.contains(" or "))
         && !first.starts_with(char::is_numeric)
         && !words.iter().any(|w| verbs.contains(w));
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();

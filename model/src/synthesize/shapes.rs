@@ -3,15 +3,19 @@
 //! A shape draws what it needs of a catalog and gives up where the catalog has not got it.
 
 mod differences;
+mod elements;
 mod figures;
+mod gaps;
 mod groups;
 mod lists;
 mod pairs;
 mod ranks;
+mod regrouped;
 mod relations;
 mod rows;
 mod series;
 mod strings;
+mod whole_rows;
 
 use super::columns::Role;
 use super::dice::Dice;
@@ -61,11 +65,11 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "rows_except",
-        draw: rows::except,
+        draw: whole_rows::except,
     },
     Shape {
         name: "rows_replace",
-        draw: rows::replace,
+        draw: whole_rows::replace,
     },
     Shape {
         name: "values",
@@ -133,15 +137,15 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "buckets",
-        draw: groups::buckets,
+        draw: regrouped::buckets,
     },
     Shape {
         name: "average_per",
-        draw: groups::average_per,
+        draw: regrouped::average_per,
     },
     Shape {
         name: "listed",
-        draw: groups::listed,
+        draw: regrouped::listed,
     },
     Shape {
         name: "series",
@@ -181,11 +185,11 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "since_previous",
-        draw: differences::since_previous,
+        draw: gaps::since_previous,
     },
     Shape {
         name: "first_last",
-        draw: differences::first_last,
+        draw: gaps::first_last,
     },
     Shape {
         name: "best_of_each",
@@ -245,23 +249,23 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "list_first",
-        draw: lists::first,
+        draw: elements::first,
     },
     Shape {
         name: "list_position",
-        draw: lists::position,
+        draw: elements::position,
     },
     Shape {
         name: "list_best",
-        draw: lists::best,
+        draw: elements::best,
     },
     Shape {
         name: "list_joined",
-        draw: lists::joined,
+        draw: elements::joined,
     },
     Shape {
         name: "list_elements",
-        draw: lists::elements,
+        draw: elements::elements,
     },
     Shape {
         name: "list_spread",
@@ -342,7 +346,7 @@ fn source<'m>(context: Context<'m>, reach: Reach, dice: &mut Dice) -> Option<Sou
         })
         .collect();
     let drawn = match dice.weighted(&kinds)? {
-        "elements" => elements(table, dice),
+        "elements" => of_records(table, dice),
         "inner_elements" => inner_elements(table, dice),
         "joined" => joined(context.model, table, dice),
         "joined_twice" => joined_twice(context.model, table, dice),
@@ -367,7 +371,7 @@ fn table<'m>(context: Context<'m>, dice: &mut Dice) -> Option<&'m Table> {
     Some(&context.model.tables[dice.weighted(&weights)?])
 }
 
-fn elements<'m>(table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
+fn of_records<'m>(table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
     let records: Vec<_> = table
         .arrays
         .iter()

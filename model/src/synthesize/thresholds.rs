@@ -203,7 +203,7 @@ fn likely(attribute: &Attribute) -> Option<&'static [f64]> {
             attribute.noun.split(' ').any(|w| w == *word)
         }
     };
-    if let Some((_, list)) = BY_WORD.iter().find(|(words, _)| words.iter().any(|w| has(&w))) {
+    if let Some((_, list)) = BY_WORD.iter().find(|(words, _)| words.iter().any(has)) {
         return Some(list);
     }
     let measure = attribute.measure()?;

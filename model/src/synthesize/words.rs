@@ -417,7 +417,11 @@ fn by_head(phrase: &str, change: fn(&str) -> String) -> String {
             "of" | "in" | "at" | "for" | "on" | "per" | "without" | "with" | "to"
         )
     });
-    let head = end.unwrap_or(words.len()).saturating_sub(1);
+    let mut head = end.unwrap_or(words.len()).saturating_sub(1);
+    if head > 0 && is_participle(words[head]) {
+        // "dates filed", "years built"
+        head -= 1;
+    }
     let changed: Vec<String> = words
         .iter()
         .enumerate()

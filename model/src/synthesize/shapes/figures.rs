@@ -438,10 +438,9 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         (Some(by), Style::Sentence) if total.is_none() && is_value => {
             format!("For each {by}, how many {rows} have {noun} {kinds}, side by side")
         }
-        (Some(by), Style::Sentence) if total.is_none() && !kinds.contains("with") => format!(
-            "For each {by}, how many {rows} are {}",
-            kinds.replace("not marked", "not marked")
-        ),
+        (Some(by), Style::Sentence) if total.is_none() && !kinds.contains("with") => {
+            format!("For each {by}, how many {rows} are {}", kinds)
+        }
         (Some(by), Style::Terse) => format!("{of} per {by}: {kinds} in separate columns"),
         (Some(by), _) => format!(
             "{} the {of} per {by}, with one column each for {}{kinds}",

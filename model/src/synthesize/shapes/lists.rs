@@ -11,16 +11,20 @@ use super::super::words;
 use super::{Context, Draft, select, table};
 
 /// A table with a list, as rows.
-struct Listed<'m> {
-    source: Source<'m>,
-    array: &'m Array,
+pub(super) struct Listed<'m> {
+    pub(super) source: Source<'m>,
+    pub(super) array: &'m Array,
     /// The list.
-    list: String,
+    pub(super) list: String,
     /// The name of an element.
-    element: String,
+    pub(super) element: String,
 }
 
-fn listed<'m>(context: Context<'m>, dice: &mut Dice, fits: fn(&Elements) -> bool) -> Option<Listed<'m>> {
+pub(super) fn listed<'m>(
+    context: Context<'m>,
+    dice: &mut Dice,
+    fits: fn(&Elements) -> bool,
+) -> Option<Listed<'m>> {
     let table = (0..5)
         .map(|_| table(context, dice))
         .find(|t| t.is_some_and(|t| t.arrays.iter().any(|a| fits(&a.elements))))??;
@@ -35,11 +39,11 @@ fn listed<'m>(context: Context<'m>, dice: &mut Dice, fits: fn(&Elements) -> bool
     })
 }
 
-fn any(elements: &Elements) -> bool {
+pub(super) fn any(elements: &Elements) -> bool {
     !matches!(elements, Elements::Pairs { .. })
 }
 
-fn records(elements: &Elements) -> bool {
+pub(super) fn records(elements: &Elements) -> bool {
     matches!(elements, Elements::Records { .. })
 }
 
@@ -49,12 +53,12 @@ fn scalars(elements: &Elements) -> bool {
 
 impl Listed<'_> {
     /// The columns that a row is called by.
-    fn names(&self) -> Option<Vec<String>> {
+    pub(super) fn names(&self) -> Option<Vec<String>> {
         let names: Vec<String> = self.source.names().iter().map(|f| f.sql.clone()).collect();
         (!names.is_empty()).then_some(names)
     }
 
-    fn attributes(&self) -> &[Attribute] {
+    pub(super) fn attributes(&self) -> &[Attribute] {
         match &self.array.elements {
             Elements::Records { attributes, .. } => attributes,
             _ => &[],
@@ -62,23 +66,23 @@ impl Listed<'_> {
     }
 
     /// Attributes of an element that fit.
-    fn which(&self, fits: impl Fn(&Attribute) -> bool) -> Vec<&Attribute> {
+    pub(super) fn which(&self, fits: impl Fn(&Attribute) -> bool) -> Vec<&Attribute> {
         self.attributes().iter().filter(|a| fits(a)).collect()
     }
 
-    fn of(&self, attribute: &Attribute) -> String {
+    pub(super) fn of(&self, attribute: &Attribute) -> String {
         path(Some(&self.element), &attribute.path)
     }
 
     /// A subquery over the list.
-    fn over(&self, what: &str, filter: &str) -> String {
+    pub(super) fn over(&self, what: &str, filter: &str) -> String {
         format!(
             "(SELECT {what} FROM UNNEST({}) AS {}{filter})",
             self.list, self.element
         )
     }
 
-    fn conditions(&self, dice: &mut Dice) -> Vec<Condition> {
+    pub(super) fn conditions(&self, dice: &mut Dice) -> Vec<Condition> {
         let mut found = conditions::some(&self.source, dice, 1);
         found.retain(|c| c.about != self.list);
         conditions::complete(&self.source, dice, &mut found);
@@ -374,351 +378,6 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             condition.sql,
             listed.source.from,
             where_clause(&others)
-        ),
-    })
-}
-
-/// The first or last element of each list.
-pub(super) fn first(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let listed = listed(context, dice, any)?;
-    let names = listed.names()?;
-    let conditions = listed.conditions(dice);
-    let rows = subject(&listed.source, &conditions, dice);
-    let shown = listed.which(|a| {
-        matches!(
-            a.role,
-            Role::Category | Role::Label | Role::Measure(_) | Role::Time | Role::Key
-        )
-    });
-    let field = match &listed.array.elements {
-        Elements::Scalars(_) => None,
-        _ => Some(*dice.pick(&shown)?),
-    };
-    let (offset, word) = match dice.below(4) {
-        0 => (
-            format!("[SAFE_OFFSET(ARRAY_LENGTH({}) - 1)]", listed.list),
-            "last",
-        ),
-        1 => ("[SAFE_OFFSET(1)]".to_owned(), "second"),
-        _ => ("[SAFE_OFFSET(0)]".to_owned(), "first"),
-    };
-    let one = &listed.array.noun.one;
-    let (expression, what) = match field {
-        None => (format!("{}{offset}", listed.list), format!("{word} {one}")),
-        Some(field) => (
-            format!("{}{offset}.{}", listed.list, field.path.join(".")),
-            format!("{} of the {word} {one}", field.noun),
-        ),
-    };
-    let alias = listed
-        .source
-        .free_name(&format!("{word}_{}", snake(field.map_or(one, |f| &f.name))));
-    let mut columns = names;
-    columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() {
-        format!("each {}", listed.source.subject.one)
-    } else {
-        format!("each of the {rows}")
-    };
-    let style = style(dice);
-    let text = match style {
-        Style::Terse => format!("{what} of {each}"),
-        Style::Sentence => format!("What is the {what} of {each}"),
-        Style::Order => format!("{} {each} with the {what}", dice.word(&["Show", "List"])),
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
-}
-
-/// Elements with their position.
-pub(super) fn position(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let listed = listed(context, dice, any)?;
-    let names = listed.names()?;
-    let conditions = listed.conditions(dice);
-    let rows = subject(&listed.source, &conditions, dice);
-    let what = match &listed.array.elements {
-        Elements::Scalars(_) => listed.element.clone(),
-        _ => {
-            let shown = listed.which(|a| matches!(a.role, Role::Category | Role::Label | Role::Key));
-            listed.of(dice.pick(&shown)?)
-        }
-    };
-    let noun = if what == listed.element {
-        listed.array.noun.one.clone()
-    } else {
-        let name = what.rsplit('.').next().unwrap_or_default().to_owned();
-        listed
-            .attributes()
-            .iter()
-            .find(|a| a.path.last() == Some(&name))
-            .map(|a| a.noun.clone())?
-    };
-    let position = listed.source.free_name("position");
-    if listed
-        .attributes()
-        .iter()
-        .any(|a| a.name.eq_ignore_ascii_case("position"))
-    {
-        return None;
-    }
-    let start = if dice.chance(0.5) { 1 } else { 0 };
-    let plus = if start == 1 {
-        format!("{position} + 1 AS {position}")
-    } else {
-        position.clone()
-    };
-    let mut columns = names;
-    columns.extend([what, plus]);
-    let many = &listed.array.noun.many;
-    let style = style(dice);
-    let of = if noun == listed.array.noun.one {
-        many.clone()
-    } else {
-        format!("{many} ({noun})")
-    };
-    let from = if start == 1 {
-        "counting from 1"
-    } else {
-        "counting from 0"
-    };
-    let text = match style {
-        Style::Terse => format!("{of} of {rows} with their position, {from}"),
-        Style::Sentence => format!(
-            "At which position of the list does each {} of {rows} stand, {from}? Show the {} as well",
-            listed.array.noun.one,
-            if noun == listed.array.noun.one {
-                listed.source.subject.one.clone()
-            } else {
-                noun.clone()
-            }
-        ),
-        Style::Order => format!(
-            "{} the {of} of {rows} with their position in the list, {from}",
-            dice.word(&["List", "Show"])
-        ),
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}, UNNEST({}) AS {} WITH OFFSET AS {position}{}",
-            select(&columns)?,
-            listed.source.from,
-            listed.list,
-            listed.element,
-            where_clause(&conditions)
-        ),
-    })
-}
-
-/// The best element of each list.
-pub(super) fn best(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let listed = listed(context, dice, records)?;
-    let names = listed.names()?;
-    let measures = listed.which(|a| a.measure().is_some() || a.role == Role::Time);
-    let by = *dice.pick(&measures)?;
-    let shown = listed.which(|a| matches!(a.role, Role::Label | Role::Category | Role::Key));
-    let shown = *dice.pick(&shown)?;
-    let conditions = listed.conditions(dice);
-    let rows = subject(&listed.source, &conditions, dice);
-    let most = dice.chance(0.8);
-    let is_time = by.role == Role::Time;
-    let counted = by.measure().is_some_and(|m| m.counted);
-    let which = match (is_time, counted, most) {
-        (true, _, true) => format!("latest {}", by.noun),
-        (true, _, false) => format!("earliest {}", by.noun),
-        (_, true, true) => format!("most {}", by.noun),
-        (_, true, false) => format!("fewest {}", by.noun),
-        (_, _, true) => format!("highest {}", by.noun),
-        (_, _, false) => format!("lowest {}", by.noun),
-    };
-    let expression = format!(
-        "(SELECT {} FROM UNNEST({}) AS {} ORDER BY {}{} LIMIT 1)",
-        listed.of(shown),
-        listed.list,
-        listed.element,
-        listed.of(by),
-        if most { " DESC" } else { "" }
-    );
-    let one = &listed.array.noun.one;
-    let alias = listed.source.free_name(&format!(
-        "{}_{}",
-        if is_time {
-            if most { "latest" } else { "earliest" }
-        } else if most {
-            "top"
-        } else {
-            "lowest"
-        },
-        snake(&shown.name)
-    ));
-    let mut columns = names;
-    columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() {
-        format!("each {}", listed.source.subject.one)
-    } else {
-        format!("each of the {rows}")
-    };
-    let style = style(dice);
-    let text = match style {
-        Style::Terse => format!("{} of the {one} with the {which}, for {each}", shown.noun),
-        Style::Sentence => format!(
-            "For {each}, what is the {} of the {one} with the {which}",
-            shown.noun
-        ),
-        Style::Order => format!(
-            "{} for {each} the {} of its {one} with the {which}",
-            dice.word(&["Show", "Give"]),
-            shown.noun
-        ),
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
-}
-
-/// The list as one text, or as a list of one field.
-pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let listed = listed(context, dice, any)?;
-    let names = listed.names()?;
-    let conditions = listed.conditions(dice);
-    let rows = subject(&listed.source, &conditions, dice);
-    let string = bigquill_analysis::schema::DataType::String;
-    let (expression, noun) = match &listed.array.elements {
-        Elements::Scalars(attribute) if attribute.data_type == string => (
-            format!("ARRAY_TO_STRING({}, ', ')", listed.list),
-            listed.array.noun.many.clone(),
-        ),
-        Elements::Records { .. } => {
-            let shown = listed.which(|a| {
-                a.data_type == string && matches!(a.role, Role::Label | Role::Category | Role::Key)
-            });
-            let shown = *dice.pick(&shown)?;
-            let many = words::plural(&shown.noun);
-            (
-                listed.over(&format!("STRING_AGG({}, ', ')", listed.of(shown)), ""),
-                format!("{many} of the {}", listed.array.noun.many),
-            )
-        }
-        _ => return None,
-    };
-    let alias = listed
-        .source
-        .free_name(noun.split(" of the ").next().unwrap_or(&noun));
-    let mut columns = names;
-    columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() {
-        format!("each {}", listed.source.subject.one)
-    } else {
-        format!("each of the {rows}")
-    };
-    let style = style(dice);
-    let as_text = dice.word(&[
-        "in one text, separated by commas",
-        "as comma-separated text",
-        "joined with commas",
-    ]);
-    let text = match style {
-        Style::Terse => format!("{noun} of {each} {as_text}"),
-        Style::Sentence => format!("What are the {noun} of {each}, {as_text}"),
-        Style::Order => format!(
-            "{} {each} with the {noun} {as_text}",
-            dice.word(&["Show", "List"])
-        ),
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
-}
-
-/// The elements of one row.
-pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let listed = listed(context, dice, any)?;
-    let key = listed.source.key()?;
-    let integer = key.attribute.data_type == bigquill_analysis::schema::DataType::Int64;
-    let number = dice.between(101, 98_999);
-    let (literal, said) = if integer {
-        (number.to_string(), number.to_string())
-    } else {
-        (format!("'B-{number}'"), format!("'B-{number}'"))
-    };
-    let mut conditions = vec![Condition {
-        sql: format!("{} = {literal}", key.sql),
-        about: key.sql.clone(),
-        ..Condition::default()
-    }];
-    conditions::complete(&listed.source, dice, &mut conditions);
-    let when: String = conditions
-        .iter()
-        .skip(1)
-        .map(|c| format!(", {}", c.post))
-        .collect();
-    let (what, nouns) = match &listed.array.elements {
-        Elements::Scalars(_) => (listed.element.clone(), String::new()),
-        _ => {
-            let shown = listed.which(|a| !matches!(a.role, Role::Other));
-            let shown: Vec<&Attribute> = dice.shuffled(shown).into_iter().take(2).collect();
-            if shown.is_empty() {
-                return None;
-            }
-            let columns: Vec<String> = shown.iter().map(|a| listed.of(a)).collect();
-            let nouns: Vec<String> = shown.iter().map(|a| a.noun.clone()).collect();
-            (select(&columns)?, words::list(&nouns, "and"))
-        }
-    };
-    let sorted = listed.which(|a| a.measure().is_some());
-    let is_sorted = dice.chance(0.35);
-    let order = dice
-        .pick(&sorted)
-        .filter(|_| is_sorted)
-        .map(|a| (listed.of(a), a.noun.clone()));
-    let many = &listed.array.noun.many;
-    let thing = format!("{} {said}{when}", listed.source.subject.one);
-    let style = style(dice);
-    let with = if nouns.is_empty() {
-        String::new()
-    } else {
-        format!(" with {nouns}")
-    };
-    let by = order.as_ref().map_or_else(String::new, |(_, noun)| {
-        format!(", sorted by {noun} from high to low")
-    });
-    let text = match style {
-        Style::Terse => format!("{many} of {thing}{with}{by}"),
-        Style::Sentence if nouns.is_empty() => format!("Which {many} does {thing} have{by}"),
-        Style::Sentence => format!("Which {many} does {thing} have? Give {nouns}{by}"),
-        Style::Order => format!(
-            "{} the {many} of {thing}{with}{by}",
-            dice.word(&["List", "Show", "Get"])
-        ),
-    };
-    let order = order.map_or_else(String::new, |(sql, _)| format!(" ORDER BY {sql} DESC"));
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {what} FROM {}, UNNEST({}) AS {}{}{order}",
-            listed.source.from,
-            listed.list,
-            listed.element,
-            where_clause(&conditions)
         ),
     })
 }

@@ -188,6 +188,14 @@ pub(super) fn commonest_of_each(context: Context<'_>, dice: &mut Dice) -> Option
     let first = dimensions::by_value(&source, dice)?;
     let second = dimensions::by_value(&source, dice)?;
     let refused = |d: &dimensions::Dimension| d.noun.ends_with(" flag") || d.group.contains(", ");
+    // What elements are in is no property of theirs: its commonest value would be that of the longest lists.
+    let own = source
+        .fields
+        .iter()
+        .any(|f| f.sql == second.about && f.owner.is_none());
+    if source.unnested && !own {
+        return None;
+    }
     if first.about == second.about || first.noun == second.noun || refused(&first) || refused(&second) {
         return None;
     }
@@ -278,7 +286,7 @@ pub(super) fn ranked(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             return None;
         }
         let mut conditions = conditions::some(&source, dice, 1);
-        conditions.retain(|c| c.about != dimension.about);
+        conditions.retain(|c| c.about != dimension.about && Some(&c.about) != metric.argument.as_ref());
         conditions::complete(&source, dice, &mut conditions);
         let rows = subject(&source, &conditions, dice);
         let what = metric.short(&rows, conditions.is_empty(), dice);
