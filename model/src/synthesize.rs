@@ -37,6 +37,9 @@ pub use weights::{Limits, Weights, WeightsError};
 /// Draws without a pair after which a catalog has no more to give.
 const MOST_MISSES: u64 = 3000;
 
+/// Tries of one draw.
+const TRIES: usize = 4;
+
 /// A question with its query, as a line of a file of training data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
@@ -215,7 +218,9 @@ impl<'c> Synthesizer<'c> {
             model: &subject.model,
             weights: self.weights,
         };
-        let draft = (shape.draw)(context, &mut dice).filter(|draft| shapes::is_lean(&draft.sql))?;
+        // Some shapes find what they need only now and then; without more tries they would be rarer than they weigh.
+        let draft = (0..TRIES)
+            .find_map(|_| (shape.draw)(context, &mut dice).filter(|draft| shapes::is_lean(&draft.sql)))?;
         let pair = Pair {
             seed: self.seed,
             draw,

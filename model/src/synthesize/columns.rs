@@ -373,11 +373,12 @@ fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
         "hand",
         "planned",
         "target",
+        "battery",
+        "phase",
         "held",
     ];
     Measure {
-        additive: counted && !level && !raw.iter().any(|w| states.contains(&w.as_str()))
-            || !counted && (!level || weighs),
+        additive: !raw.iter().any(|w| states.contains(&w.as_str())) && (!level || weighs && !counted),
         counted,
         aggregated: matches!(
             first,

@@ -9,12 +9,11 @@ pub(super) use lists::on_array;
 pub(super) use times::in_period;
 use times::{on_missing, on_time, shards};
 
-use super::columns::{Attribute, Event, Role, State};
-use super::descriptions::{Value, quoted};
+use super::columns::{Attribute, Role, State};
+use super::descriptions::Value;
 use super::dice::Dice;
 use super::periods::Period;
-use super::source::{Field, Source, alias, path};
-use super::tables::{Array, Elements};
+use super::source::{Field, Source};
 use super::thresholds;
 use super::words;
 
@@ -201,7 +200,10 @@ fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Co
     let several = attribute.values.len() > 2;
     if several && dice.chance(0.12) {
         let other = attribute.values.iter().find(|v| **v != value)?;
-        let said = format!("{noun} {} or {}", value.said, other.said);
+        let said = {
+            let (one, two) = (said(&value, dice), said(other, dice));
+            format!("{noun} {one} or {two}")
+        };
         return Some(simple(format!("{sql} IN ({}, {})", value.sql, other.sql), &said));
     }
     if several && dice.chance(0.08) {
@@ -243,7 +245,11 @@ fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Co
 
 /// A value as it is said: in quotes where it has several words or one might take it for a word of the question.
 fn said(value: &Value, dice: &mut Dice) -> String {
-    let quotes = if value.said.contains(' ') { 0.5 } else { 0.2 };
+    let quotes = match &value.said {
+        said if said.contains('_') => 1.0,
+        said if said.contains(' ') => 0.5,
+        _ => 0.2,
+    };
     if value.sql.starts_with('\'') && dice.chance(quotes) {
         format!("'{}'", value.said)
     } else {

@@ -341,6 +341,13 @@ impl<'m> Source<'m> {
         };
         let one = &owner.noun.one;
         let first = one.rsplit(' ').next().unwrap_or(one);
+        if let (Some(which), true) = (
+            one.strip_suffix(first).filter(|w| !w.is_empty()),
+            noun.starts_with(first),
+        ) {
+            // The team's name is the away team's name.
+            return format!("{which}{noun}");
+        }
         if noun.split(' ').any(|word| word == first) || noun.starts_with(one.as_str()) {
             return noun.clone();
         }

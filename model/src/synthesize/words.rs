@@ -13,6 +13,7 @@ const SHORT: &[(&str, &str)] = &[
     ("cat", "category"),
     ("cd", "code"),
     ("chan", "channel"),
+    ("clm", "claim"),
     ("cnt", "count"),
     ("cust", "customer"),
     ("dep", "departure"),
@@ -418,7 +419,7 @@ fn by_head(phrase: &str, change: fn(&str) -> String) -> String {
         )
     });
     let mut head = end.unwrap_or(words.len()).saturating_sub(1);
-    if head > 0 && is_participle(words[head]) {
+    if head > 0 && (words[head].ends_with("ed") && is_participle(words[head]) || words[head] == "built") {
         // "dates filed", "years built"
         head -= 1;
     }

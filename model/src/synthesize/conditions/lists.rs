@@ -80,9 +80,7 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
             );
             Condition {
                 sql: if none { format!("NOT {exists}") } else { exists },
-                predicate: said
-                    .replacen("with ", "has ", 1)
-                    .replacen("without any", "has no", 1),
+                predicate: has(&said),
                 post: said,
                 ..Condition::default()
             }
@@ -125,6 +123,14 @@ fn pair_values(key: &str) -> &'static [&'static str] {
         "app" => &["checkout", "search", "portal"],
         "plan" => &["free", "pro"],
         _ => &["A", "default", "summer", "beta"],
+    }
+}
+
+/// "has a line …" of "with a line …".
+fn has(with: &str) -> String {
+    match with.strip_prefix("without any ") {
+        Some(rest) => format!("has no {rest}"),
+        None => with.replacen("with ", "has ", 1),
     }
 }
 

@@ -175,9 +175,8 @@ pub(super) fn on_missing(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice
         ),
     };
     let doubly_negative = state.starts_with("un") && !positive;
-    let fits = !doubly_negative
-        && !post.contains("have began")
-        && !(missing.of_present && state.contains("contract"));
+    let irregular = post.contains("have began") || missing.of_present && state.contains("contract");
+    let fits = !doubly_negative && !irregular;
     fits.then(|| Condition {
         sql: format!("{} IS {}NULL", field.sql, if null { "" } else { "NOT " }),
         adjective: (positive && is_word && !missing.of_present).then(|| state.clone()),

@@ -6,7 +6,6 @@ use super::super::columns::{Event, Role};
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions;
-use super::super::metrics;
 use super::super::phrases::{Style, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;

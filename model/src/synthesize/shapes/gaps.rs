@@ -171,6 +171,19 @@ fn belongs<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<(&'s Field
                     .any(|w| k.attribute.noun.contains(w))
         })
         .collect();
+    // Where the schema tells what rows belong to, numbers of another kind are nothing that they belong to.
+    let is_link = |key: &&Field<'_>| {
+        let links = source.table.parents.iter().flat_map(|link| &link.on);
+        links
+            .into_iter()
+            .any(|(own, _)| key.attribute.path == [own.clone()])
+    };
+    let linked: Vec<_> = keys.iter().copied().filter(is_link).collect();
+    let keys = if source.table.parents.is_empty() {
+        keys
+    } else {
+        linked
+    };
     let key = *dice.pick(&keys)?;
     Some((key, metrics::thing(&key.attribute.noun)))
 }

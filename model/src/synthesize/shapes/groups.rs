@@ -1,12 +1,11 @@
 //! Figures in groups, and groups by their figures.
 
-use super::super::columns::Role;
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension};
 use super::super::metrics::{self, Kind, Metric};
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
-use super::super::source::{Source, snake};
+use super::super::source::Source;
 use super::super::thresholds;
 use super::super::words;
 use super::{Context, Draft, Reach, select, source};

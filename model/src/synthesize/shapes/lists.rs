@@ -7,7 +7,6 @@ use super::super::metrics;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Source, alias, path, snake};
 use super::super::tables::{Array, Elements};
-use super::super::words;
 use super::{Context, Draft, select, table};
 
 /// A table with a list, as rows.
@@ -48,7 +47,7 @@ pub(super) fn records(elements: &Elements) -> bool {
 }
 
 fn scalars(elements: &Elements) -> bool {
-    matches!(elements, Elements::Scalars(_))
+    matches!(elements, Elements::Scalars(of) if !matches!(of.role, Role::Path | Role::Text))
 }
 
 impl Listed<'_> {

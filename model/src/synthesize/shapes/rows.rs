@@ -306,6 +306,8 @@ fn subject_one(source: &Source<'_>, rows: &str) -> String {
     rows.replacen(&source.subject.many, &source.subject.one, 1)
         .replacen(" that are ", " that is ", 1)
         .replacen(" who are ", " who is ", 1)
+        .replacen(" that have ", " that has ", 1)
+        .replacen(" who have ", " who has ", 1)
         .replacen(" have ", " has ", 1)
         .replacen("their ", "its ", 1)
 }
@@ -384,7 +386,8 @@ pub(super) fn one(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             },
         )
     };
-    let fields = source.which(|f| is_shown(f) && f.sql != key.sql && f.attribute.role != Role::Key);
+    let fields = source
+        .which(|f| is_shown(f) && f.sql != key.sql && !matches!(f.attribute.role, Role::Key | Role::Flag));
     let count = 1 + dice.below(2);
     let mut shown: Vec<&Field<'_>> = Vec::new();
     for field in dice.shuffled(fields).into_iter().take(6) {

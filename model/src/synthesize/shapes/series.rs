@@ -26,7 +26,9 @@ fn timed<'m>(context: Context<'m>, dice: &mut Dice, additive: bool) -> Option<Ti
         metrics::draw(&source, dice)
     };
     let time = dimensions::by_series(&source, dice)?;
-    if !time.is_time {
+    // Shards are read for some days: months of them are cut off.
+    let days = time.about == "_TABLE_SUFFIX" || short(&time.noun) == "day";
+    if !time.is_time || source.table.sharded && !days {
         return None;
     }
     let mut conditions = conditions::some(&source, dice, 1);
@@ -359,8 +361,7 @@ pub(super) fn years(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let text = match style {
         Style::Terse => format!("{what} in {year} and {next} side by side, per {by}"),
         Style::Sentence => format!("For each {by}, what was the {what} in {year} and in {next}"),
-        Style::Order => format!("Compare the {what} of {year} with {next}, by {by}")
-            .replace(&format!("{rows} of {year}"), &format!("{rows} in {year}")),
+        Style::Order => format!("Compare the {what} in {year} and in {next}, by {by}"),
     };
     Some(Draft {
         question: finished(style, &text, dice),

@@ -85,7 +85,9 @@ pub(super) fn replace(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             ),
         }
     };
-    let conditions = conditions::exactly(&source, dice, 1);
+    let mut conditions = conditions::exactly(&source, dice, 1);
+    conditions.retain(|c| c.about != field.sql);
+    conditions::complete(&source, dice, &mut conditions);
     let rows = subject(&source, &conditions, dice);
     let style = style(dice);
     let text = match style {
