@@ -18,7 +18,6 @@ mod objective;
 mod optimizer;
 mod parameters;
 mod preference;
-mod random;
 mod recompute;
 mod regression;
 mod schedule;

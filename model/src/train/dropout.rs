@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use crate::lora::Projection;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// What is dropped in one forward pass.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use crate::decoder::Config;
 use crate::lora::{LoraWeights, Projection};
 
 use super::model::LoraModel;
-use super::random::Random;
+use crate::random::Random;
 
 /// Which modules are trained, and how.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! How the learning rate goes, and in which order the data comes.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Updates whose items are sorted by length together: enough for little padding, few enough to keep the order random.
 const POOL: usize = 32;

@@ -48,7 +48,7 @@ fn batch() -> Batch {
 
 /// Gives B numbers other than zero, so that the pairs change the answer.
 fn shake(model: &LoraModel) {
-    let mut random = random::Random::new(17, "shake");
+    let mut random = crate::random::Random::new(17, "shake");
     for pair in model.pairs() {
         let count = pair.b.elem_count();
         let values: Vec<f32> = (0..count).map(|_| random.uniform(0.2)).collect();

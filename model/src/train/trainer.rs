@@ -9,9 +9,9 @@ use super::checkpoint::{Best, Checkpoint};
 use super::model::LoraModel;
 use super::objective::{Objective, Tally};
 use super::optimizer::{self, AdamW};
-use super::random::Random;
 use super::recompute::{Activations, Gradients, accumulate};
 use super::{parameters, schedule};
+use crate::random::Random;
 
 /// How it is trained.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use bigquill_judge::{Judge, Phase};
+use bigquill_judge::{Judge, JudgeOptions, Phase};
 use bigquill_model::store::{self, JUDGE_MODULE};
 
 use crate::judge::{self, OpenError, Readiness};
@@ -43,7 +43,7 @@ pub(super) fn fetched(settings: &Settings) -> Option<Judge> {
 /// Opens the judge, with progress on standard error where it is compiled first.
 pub(super) fn open() -> Result<Judge, OpenError> {
     let bar = spinner();
-    let opened = judge::open(&|phase| {
+    let opened = judge::open(JudgeOptions::default(), &|phase| {
         if phase == Phase::Compile {
             bar.set_message("compiling GoogleSQL for this machine, once");
             if !std::io::stderr().is_terminal() {

@@ -5,7 +5,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bigquill_analysis::schema::CatalogSnapshot;
-use bigquill_judge::{Context, Judge};
+use bigquill_judge::{Context, Judge, JudgeOptions};
 use tower_lsp::lsp_types::MessageType;
 
 use super::Session;
@@ -89,7 +89,7 @@ impl Session {
             Readiness::Missing | Readiness::Ready => None,
         };
         let opened = blocking(|| {
-            let judge = judge::open(&|_| {})?;
+            let judge = judge::open(JudgeOptions::default(), &|_| {})?;
             // The first analysis makes an instance, which later ones find.
             let _ = judge.verdict("SELECT 1", &CatalogSnapshot::default(), &Context::default());
             Ok(judge)

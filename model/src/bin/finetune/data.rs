@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use crate::base::Base;
 use crate::examples::{DataArgs, Purpose, counts, dropped};
 use crate::say;
+use crate::synthesize::SynthesizeArgs;
 
 /// Widest bar of the histogram.
 const BAR: usize = 50;
@@ -16,6 +17,7 @@ const BAR: usize = 50;
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
     Inspect(InspectArgs),
+    Synthesize(SynthesizeArgs),
 }
 
 /// Counts, a histogram of lengths, and examples exactly as the model sees them

@@ -15,6 +15,7 @@ mod merge;
 mod progress;
 mod regress;
 mod session;
+mod synthesize;
 mod train;
 
 use std::io::Write as _;
@@ -30,6 +31,7 @@ use tracing::level_filters::LevelFilter;
     version,
     about = "Trains LoRA adapters for the models that bigquill serves",
     after_help = "Examples:\n  \
+        finetune data synthesize --catalog team.jsonl --out made.jsonl\n  \
         finetune data inspect --model base.gguf --data accepted.jsonl\n  \
         finetune train --model base.gguf --data accepted.jsonl --out adapters/team --plan\n  \
         finetune train --model base.gguf --data accepted.jsonl --out adapters/team\n  \
@@ -49,7 +51,7 @@ struct Cli {
 enum Command {
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
-    #[command(subcommand, about = "Look at training data")]
+    #[command(subcommand, about = "Look at training data, or make some")]
     Data(data::DataCommand),
     Merge(merge::MergeArgs),
     Export(Box<export::ExportArgs>),
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Data(data::DataCommand::Inspect(args)) => data::run(&args),
+        Command::Data(data::DataCommand::Synthesize(args)) => synthesize::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Regress(args) => regress::run(&args),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::train::random::Random;
+use crate::random::Random;
 
 use super::{Preparation, Prepared};
 

@@ -9,12 +9,12 @@ use candle_nn::ops as fused;
 use super::*;
 use crate::gguf::Quantization;
 use crate::lora::Projection;
+use crate::random::Random;
 use crate::train::dropout::Dropout;
 use crate::train::graph;
 use crate::train::head::{cross_entropy_rows, rms_norm};
 use crate::train::linear::{ByX, FrozenWeight, Linear};
 use crate::train::parameters::Pair;
-use crate::train::random::Random;
 
 const CPU: Device = Device::Cpu;
 

@@ -7,7 +7,7 @@ use super::super::plain::Plain;
 use super::super::{Heads, Kernels, Rotation};
 use super::Cuda;
 use crate::gguf::Quantization;
-use crate::train::random::Random;
+use crate::random::Random;
 
 const CPU: Device = Device::Cpu;
 /// BF16 has eight bits; sums are made in F32.

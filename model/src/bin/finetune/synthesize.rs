@@ -1,0 +1,343 @@
+//! `finetune data synthesize`: pairs of question and query made from a catalog.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use bigquill_analysis::schema::CatalogSnapshot;
+use bigquill_judge::{Judge, JudgeOptions, Phase, Verdict};
+use bigquill_model::judge;
+use bigquill_model::synthesize::{Check, Named, Pair, Synthesizer, Weights};
+use bigquill_model::train::data::Catalogs;
+use clap::Args;
+
+use crate::progress::{Bar, tell};
+use crate::say;
+
+/// Draws between two writes.
+const BATCH: usize = 256;
+
+/// Make questions with their queries from a catalog, each accepted by GoogleSQL
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bigquill catalog sync --out team.jsonl\n  \
+    finetune data synthesize --catalog team.jsonl --out made.jsonl\n  \
+    finetune data synthesize --catalog model/catalogs --count 50000 --seed 7 --out made.jsonl --resume\n\n\
+    Only the schemas are read, never rows. A line has question, catalog, bigquery_sql and shape; train with\n  \
+    finetune train --data made.jsonl --catalogs team.jsonl ...")]
+pub(crate) struct SynthesizeArgs {
+    /// Catalogs: snapshot files as `bigquill catalog sync` and `bq show --format=json` write them, files of named
+    /// catalogs, or folders of either
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    catalog: Vec<PathBuf>,
+    /// Pairs wanted, of all catalogs together
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    count: usize,
+    /// Equal seeds, catalogs and weights give equal pairs
+    #[arg(long, default_value_t = 0, value_name = "S")]
+    seed: u64,
+    /// Where the pairs are written
+    #[arg(long, value_name = "FILE.jsonl")]
+    out: PathBuf,
+    /// A TOML file with weights of shapes and sources that replace the built-in ones
+    #[arg(long, value_name = "FILE.toml")]
+    weights: Option<PathBuf>,
+    /// Goes on behind the pairs that the file has
+    #[arg(long)]
+    resume: bool,
+    /// Pairs shown at the end, evenly over all
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    samples: usize,
+}
+
+pub(crate) fn run(args: &SynthesizeArgs) -> anyhow::Result<()> {
+    let weights = weights(args.weights.as_deref())?;
+    let catalogs = catalogs(&args.catalog)?;
+    let mut pairs = Output::kept(args)?;
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let check = Googlesql(open(threads)?);
+    let mut synthesizer = Synthesizer::new(catalogs, &weights, args.seed, args.count);
+    synthesizer.resume(&pairs);
+    let mut out = Output::open(&args.out, &pairs)?;
+    let bar = Bar::new(args.count as u64, "pairs");
+    let begun = Instant::now();
+    while pairs.len() < args.count {
+        let Some(mut more) = synthesizer.batch(&check, threads, BATCH) else {
+            break;
+        };
+        more.truncate(args.count - pairs.len());
+        out.write(&more)?;
+        pairs.extend(more);
+        let tally = synthesizer.tally();
+        bar.set(
+            pairs.len() as u64,
+            &format!("{} refused, {} repeated", tally.refused, tally.repeated),
+        );
+    }
+    drop(bar);
+    report(&synthesizer, &pairs, args, begun)
+}
+
+fn report(
+    synthesizer: &Synthesizer<'_>,
+    pairs: &[Pair],
+    args: &SynthesizeArgs,
+    begun: Instant,
+) -> anyhow::Result<()> {
+    let short = synthesizer.short();
+    if pairs.is_empty() {
+        bail!(
+            "nothing can be asked about {}: it has no table with columns of types that questions are about",
+            if short.len() == 1 {
+                "this catalog"
+            } else {
+                "these catalogs"
+            }
+        );
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let tally = synthesizer.tally();
+    say(format_args!(
+        "{} pairs in {}, {seconds:.0} s; {} drawn queries refused by GoogleSQL, {} repeated",
+        pairs.len(),
+        args.out.display(),
+        tally.refused,
+        tally.repeated
+    ))?;
+    say(summary(pairs))?;
+    for (shape, count, sql) in synthesizer.refused() {
+        say(format_args!("refused  {shape} {count}: {sql}"))?;
+    }
+    if pairs.len() < args.count {
+        for (name, count) in short {
+            tell(&format!(
+                "{name} gave {count} pairs; a smaller --count, a larger form_share in --weights or more tables help"
+            ));
+        }
+    }
+    for pair in pairs
+        .iter()
+        .step_by((pairs.len() / args.samples.max(1)).max(1))
+        .take(args.samples)
+    {
+        say(format_args!(
+            "--- {}, {}\n{}\n{}",
+            pair.catalog, pair.shape, pair.question, pair.bigquery_sql
+        ))?;
+    }
+    Ok(())
+}
+
+/// GoogleSQL's word; and BigQuery refuses results with two columns of one name, which GoogleSQL does not.
+struct Googlesql(Judge);
+
+impl Check for Googlesql {
+    fn accepts(&self, sql: &str, catalog: &CatalogSnapshot) -> bool {
+        let Verdict::Accepted(accepted) = self.0.verdict(sql, catalog, &bigquill_judge::Context::default())
+        else {
+            return false;
+        };
+        let mut names: Vec<String> = accepted
+            .columns
+            .iter()
+            .filter_map(|c| c.name.as_ref())
+            .map(|n| n.to_lowercase())
+            .collect();
+        names.sort();
+        names.windows(2).all(|two| two[0] != two[1])
+    }
+}
+
+fn open(threads: usize) -> anyhow::Result<Judge> {
+    let options = JudgeOptions {
+        instances: threads,
+        remembered: 0,
+        ..JudgeOptions::default()
+    };
+    let judge = judge::open(options, &|phase| {
+        if phase == Phase::Compile {
+            tell("compiling GoogleSQL for this machine, once (half a minute)");
+        }
+    })?;
+    Ok(judge)
+}
+
+fn weights(path: Option<&Path>) -> anyhow::Result<Weights> {
+    let built_in = Weights::built_in()?;
+    let Some(path) = path else {
+        return Ok(built_in);
+    };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the weights {} cannot be read", path.display()))?;
+    built_in
+        .with(&text)
+        .with_context(|| format!("{} cannot be used", path.display()))
+}
+
+fn catalogs(paths: &[PathBuf]) -> anyhow::Result<Vec<Named>> {
+    let catalogs = Catalogs::read(paths)?;
+    let named = |(name, snapshot): (&str, &std::sync::Arc<CatalogSnapshot>)| Named {
+        name: name.to_owned(),
+        snapshot: std::sync::Arc::clone(snapshot),
+    };
+    let named: Vec<Named> = catalogs
+        .iter()
+        .map(named)
+        .filter(|c| c.snapshot.tables().next().is_some())
+        .collect();
+    if named.is_empty() {
+        bail!(
+            "the catalog has no table; make a file with `bigquill catalog sync --out FILE.jsonl` or `bq show --format=json DATASET.TABLE >> FILE.jsonl`"
+        );
+    }
+    Ok(named)
+}
+
+/// The file of pairs.
+struct Output<'a> {
+    path: &'a Path,
+    file: BufWriter<File>,
+}
+
+impl<'a> Output<'a> {
+    /// The pairs that are there and are to be kept.
+    fn kept(args: &SynthesizeArgs) -> anyhow::Result<Vec<Pair>> {
+        let path = &args.out;
+        if path.extension().is_some_and(|ending| ending == "gz") {
+            bail!(
+                "{} would be packed, and a packed file cannot be gone on with; name a .jsonl file",
+                path.display()
+            );
+        }
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        };
+        if !args.resume {
+            bail!(
+                "{} is there already; go on with it with --resume, or name another file",
+                path.display()
+            );
+        }
+        // A run that was cut may have left half a line.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let mut pairs = Vec::new();
+        for (index, line) in whole.lines().enumerate() {
+            let pair: Pair = serde_json::from_str(line).with_context(|| {
+                format!(
+                    "{}:{} is no pair of this command; name another file",
+                    path.display(),
+                    index + 1
+                )
+            })?;
+            if pair.seed != args.seed {
+                bail!(
+                    "{} was made with --seed {}; go on with that",
+                    path.display(),
+                    pair.seed
+                );
+            }
+            pairs.push(pair);
+        }
+        Ok(pairs)
+    }
+
+    /// Writes the pairs that are kept; the others come behind them.
+    fn open(path: &'a Path, pairs: &[Pair]) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        let mut out = Self {
+            path,
+            file: BufWriter::new(file),
+        };
+        out.write(pairs)?;
+        Ok(out)
+    }
+
+    fn write(&mut self, pairs: &[Pair]) -> anyhow::Result<()> {
+        let context = || format!("{} cannot be written", self.path.display());
+        for pair in pairs {
+            let line = serde_json::to_string(pair).with_context(context)?;
+            writeln!(self.file, "{line}").with_context(context)?;
+        }
+        self.file.flush().with_context(context)
+    }
+}
+
+/// What queries have in them, as far as their text tells.
+const FEATURES: &[(&str, &[&str])] = &[
+    ("joins", &[" JOIN "]),
+    ("lists taken apart", &[", UNNEST("]),
+    ("lists in subqueries", &["FROM UNNEST("]),
+    (
+        "array functions",
+        &[
+            "ARRAY_LENGTH(",
+            "IN UNNEST(",
+            "OFFSET",
+            "ARRAY_TO_STRING",
+            "ARRAY_AGG",
+        ],
+    ),
+    ("windows", &[" OVER ("]),
+    ("QUALIFY", &[" QUALIFY "]),
+    ("WITH", &["WITH "]),
+    (
+        "set operations",
+        &["EXCEPT DISTINCT", "INTERSECT DISTINCT", "UNION DISTINCT"],
+    ),
+    (
+        "dates and times",
+        &[
+            "DATE(",
+            "_DIFF(",
+            "_TRUNC(",
+            "EXTRACT(",
+            "CURRENT_",
+            "DATE_SUB",
+            "FORMAT_DATE",
+            " BETWEEN '20",
+        ],
+    ),
+    ("shards", &["_TABLE_SUFFIX"]),
+    ("conditional aggregates", &["COUNTIF(", "SUM(IF("]),
+    ("HAVING", &[" HAVING "]),
+    (
+        "texts",
+        &[
+            "LIKE ",
+            "REGEXP_",
+            "STARTS_WITH(",
+            "ENDS_WITH(",
+            "SPLIT(",
+            "CONCAT(",
+            "STRING_AGG(",
+        ],
+    ),
+];
+
+fn summary(pairs: &[Pair]) -> String {
+    let share = |count: usize| 100.0 * count as f64 / pairs.len() as f64;
+    let mut lines = Vec::new();
+    for (name, marks) in FEATURES {
+        let count = pairs
+            .iter()
+            .filter(|p| marks.iter().any(|mark| p.bigquery_sql.contains(mark)))
+            .count();
+        lines.push(format!("{count:>7} {:>5.1} %  {name}", share(count)));
+    }
+    let mut shapes: BTreeMap<&str, usize> = BTreeMap::new();
+    for pair in pairs {
+        *shapes.entry(&pair.shape).or_default() += 1;
+    }
+    let mut shapes: Vec<(&str, usize)> = shapes.into_iter().collect();
+    shapes.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let shapes: Vec<String> = shapes
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    format!("{}\nshapes: {}", lines.join("\n"), shapes.join(", "))
+}

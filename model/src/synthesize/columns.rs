@@ -1,0 +1,478 @@
+//! What a column is to whoever asks: its role, its noun, its unit, its values.
+
+use bigquill_analysis::schema::{Column, DataType, Mode, quote_name};
+
+mod nouns;
+
+use nouns::{is_open_end, noun};
+
+use super::descriptions::{self, Missing, Value};
+use super::units::{self, Unit};
+use super::words;
+
+/// What a column is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It identifies a thing.
+    Key,
+    /// It names a thing.
+    Label,
+    /// It has few values: one groups by it.
+    Category,
+    /// Free text.
+    Text,
+    /// E-mail addresses.
+    Email,
+    /// Paths and addresses of pages.
+    Path,
+    /// A number to add up or average.
+    Measure(Measure),
+    /// True or false.
+    Flag,
+    /// A date or time.
+    Time,
+    /// A year as a number.
+    Year,
+    /// Nothing is asked about it, though it may be shown.
+    Other,
+}
+
+/// How a number behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Measure {
+    /// A sum over rows means something.
+    pub(super) additive: bool,
+    /// The noun is a plural of what is counted: "seats".
+    pub(super) counted: bool,
+    /// The noun says already what was taken of many: "average heart rate".
+    pub(super) aggregated: bool,
+}
+
+/// A scalar column, or a scalar field of structs in a row.
+#[derive(Debug, Clone)]
+pub(super) struct Attribute {
+    /// Path from the row, each part as SQL writes it.
+    pub(super) path: Vec<String>,
+    /// The last part as the schema has it.
+    pub(super) name: String,
+    pub(super) data_type: DataType,
+    pub(super) role: Role,
+    /// "delivery fee"
+    pub(super) noun: String,
+    pub(super) unit: Option<Unit>,
+    pub(super) values: Vec<Value>,
+    pub(super) range: Option<(f64, f64)>,
+    pub(super) missing: Option<Missing>,
+    pub(super) required: bool,
+    /// What happened at a time, what a flag says.
+    pub(super) event: Option<Event>,
+    pub(super) state: Option<State>,
+}
+
+/// What happens at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// "placed": something that was done to it.
+    Passive(String),
+    /// "joined": something that it did.
+    Active(String),
+    /// "expires": something that it does, in the third person.
+    Present(String),
+}
+
+/// What a flag says where it is true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    /// "refunded"
+    Adjective(String),
+    /// "with certificate"
+    With(String),
+    /// "marked as gift"
+    Marked(String),
+    /// "in arrears"
+    Phrase(String),
+}
+
+impl Attribute {
+    /// The attribute of a column at `path`, in structs that are called `owners`.
+    pub(super) fn new(column: &Column, path: Vec<String>, owners: &[String]) -> Self {
+        let own = words::of_name(&column.name);
+        let role = role(column, &own);
+        let unit = matches!(role, Role::Measure(_))
+            .then(|| units::at_end(&words::raw(&column.name)))
+            .flatten();
+        let mut noun = noun(column, own, role, unit, owners);
+        let role = match role {
+            Role::Measure(measure) => Role::Measure(measured(&noun, &column.name, measure)),
+            Role::Category | Role::Label if noun.rsplit(' ').next().is_some_and(is_open_end) => Role::Other,
+            other => other,
+        };
+        if let Some(rest) = noun.strip_prefix("number of ") {
+            noun = rest.to_owned();
+        }
+        if role == Role::Category {
+            noun = words::singular(&noun);
+        }
+        Self {
+            name: column.name.clone(),
+            data_type: column.data_type.clone(),
+            role,
+            unit: unit.filter(|unit| !noun.ends_with(unit.words)),
+            values: descriptions::values(&column.description, &column.data_type),
+            range: descriptions::range(&column.description),
+            missing: descriptions::missing(&column.description),
+            required: column.mode == Mode::Required,
+            event: (role == Role::Time).then(|| event(&column.name)).flatten(),
+            state: (role == Role::Flag).then(|| state(&column.name)),
+            noun,
+            path,
+        }
+    }
+
+    /// Whether it is a number that is added up or averaged.
+    pub(super) fn measure(&self) -> Option<Measure> {
+        match self.role {
+            Role::Measure(measure) => Some(measure),
+            _ => None,
+        }
+    }
+}
+
+const KEYS: &[&str] = &[
+    "id", "uuid", "guid", "key", "number", "hash", "token", "uid", "code", "isin", "sku", "imo", "plate",
+    "pnr", "cve",
+];
+const LABELS: &[&str] = &[
+    "name", "title", "nickname", "nick", "headline", "label", "username", "surname",
+];
+const TEXTS: &[&str] = &[
+    "comment",
+    "note",
+    "notes",
+    "description",
+    "body",
+    "message",
+    "remark",
+    "text",
+    "subject",
+    "what",
+    "street",
+];
+const PATHS: &[&str] = &["path", "url", "uri", "page", "referrer", "href", "link"];
+const ORDINALS: &[&str] = &[
+    "position",
+    "seq",
+    "sequence",
+    "version",
+    "build",
+    "port",
+    "index",
+    "rank",
+    "zip",
+    "postcode",
+    "day",
+    "month",
+    "week",
+    "hour",
+    "minute",
+    "line",
+    "row",
+    "floor",
+    "matchday",
+    "lap",
+    "second",
+    "quarter",
+    "phone",
+    "msisdn",
+    "team",
+    "district",
+    "cycle",
+    "latitude",
+    "longitude",
+    "lat",
+    "lng",
+    "lon",
+    "founded",
+    "block",
+    "aisle",
+    "billing",
+];
+const NOT_ADDED: &[&str] = &[
+    "rate",
+    "ratio",
+    "pct",
+    "percent",
+    "percentage",
+    "share",
+    "price",
+    "score",
+    "rating",
+    "temperature",
+    "temp",
+    "age",
+    "level",
+    "grade",
+    "speed",
+    "voltage",
+    "pressure",
+    "humidity",
+    "factor",
+    "probability",
+    "prob",
+    "height",
+    "limit",
+    "score",
+    "fps",
+    "gpa",
+    "latency",
+    "elevation",
+    "depth",
+    "severity",
+    "priority",
+    "capacity",
+    "concentration",
+    "turbidity",
+    "conductivity",
+    "cvss",
+    "accuracy",
+    "loss",
+    "f1",
+    "memory",
+    "strength",
+    "hourly",
+    "life",
+    "shelf",
+    "dose",
+    "ram",
+    "bps",
+    "kw",
+    "kmh",
+    "celsius",
+    "c",
+    "hpa",
+    "bar",
+    "ntu",
+    "soc",
+    "cpm",
+    "size",
+    "balance",
+    "interval",
+    "threshold",
+    "tolerance",
+    "tol",
+    "diameter",
+    "stars",
+    "fill",
+    "quality",
+    "gwei",
+    "px",
+    "hemoglobin",
+    "dl",
+    "ms",
+    "deg",
+    "intensity",
+    "rpm",
+    "volts",
+    "cover",
+    "risk",
+    "weight",
+    "distance",
+    "population",
+    "mhz",
+    "lps",
+    "difficulty",
+    "resolution",
+    "value_limit",
+];
+
+fn role(column: &Column, words: &[String]) -> Role {
+    let last = words.last().map(|w| w.to_lowercase()).unwrap_or_default();
+    let raw = words::raw(&column.name);
+    let last_raw = raw.last().cloned().unwrap_or_default();
+    match &column.data_type {
+        DataType::Bool => Role::Flag,
+        DataType::Date | DataType::Timestamp | DataType::DateTime => Role::Time,
+        DataType::String => string_role(column, &last, &last_raw),
+        DataType::Int64 if !descriptions::values(&column.description, &column.data_type).is_empty() => {
+            Role::Category
+        }
+        DataType::Int64 | DataType::Numeric | DataType::BigNumeric | DataType::Float64 => {
+            let counts = raw
+                .first()
+                .is_some_and(|w| matches!(w.as_str(), "number" | "num" | "n" | "nb"))
+                && raw.len() > 1;
+            let integer = column.data_type == DataType::Int64;
+            if integer && (last == "year" || last_raw == "yr") {
+                Role::Year
+            } else if integer
+                && !counts
+                && (KEYS.contains(&last.as_str())
+                    || matches!(last_raw.as_str(), "no" | "by")
+                    || raw.contains(&"id".to_owned()))
+            {
+                Role::Key
+            } else if !counts && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str()))
+            {
+                Role::Other
+            } else {
+                Role::Measure(Measure {
+                    additive: true,
+                    counted: counts,
+                    aggregated: false,
+                })
+            }
+        }
+        _ => Role::Other,
+    }
+}
+
+fn string_role(column: &Column, last: &str, last_raw: &str) -> Role {
+    let has = |list: &[&str]| list.contains(&last) || list.contains(&last_raw);
+    if !descriptions::values(&column.description, &column.data_type).is_empty() {
+        Role::Category
+    } else if has(&["email", "mail"]) {
+        Role::Email
+    } else if has(PATHS) {
+        Role::Path
+    } else if has(LABELS) {
+        Role::Label
+    } else if has(TEXTS) || column.name.to_lowercase().ends_with("user_agent") {
+        Role::Text
+    } else if has(&["ip", "tag", "addr", "address", "no"]) || has(KEYS) {
+        Role::Key
+    } else {
+        Role::Category
+    }
+}
+
+/// The measure, seen from its noun and its name.
+fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
+    let raw = words::raw(name);
+    // What is counted stands before "of" and the like: the price per thousand impressions is a price.
+    let head = [" of ", " per ", " before ", " after ", " in ", " for "]
+        .iter()
+        .fold(noun.strip_prefix("number of ").unwrap_or(noun), |noun, word| {
+            noun.split(word).next().unwrap_or(noun)
+        });
+    let last = head.rsplit(' ').next().unwrap_or(head);
+    let of_name = |word: &String| NOT_ADDED.contains(&word.as_str());
+    let first = noun.split(' ').next().unwrap_or_default();
+    let number_of = noun.starts_with("number of ");
+    let counted = measure.counted
+        || number_of
+        || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
+    let unit_price = raw.contains(&"unit".to_owned()) || raw.contains(&"per".to_owned());
+    let tail: Vec<&String> = raw.iter().rev().take(2).collect();
+    let level = tail.into_iter().any(of_name) || NOT_ADDED.contains(&last) || unit_price;
+    let weighs = matches!(last, "weight" | "distance") || raw.iter().any(|w| w == "bytes");
+    let states = [
+        "available",
+        "occupied",
+        "capacity",
+        "free",
+        "hand",
+        "planned",
+        "target",
+        "battery",
+        "phase",
+        "held",
+    ];
+    Measure {
+        additive: !raw.iter().any(|w| states.contains(&w.as_str())) && (!level || weighs && !counted),
+        counted,
+        aggregated: matches!(
+            first,
+            "average" | "maximum" | "minimum" | "mean" | "median" | "peak" | "highest" | "lowest"
+        ),
+    }
+}
+
+/// What happens at the time of this name.
+fn event(name: &str) -> Option<Event> {
+    let mut raw = words::raw(name);
+    if raw.len() > 1
+        && raw.last().is_some_and(|w| {
+            matches!(
+                w.as_str(),
+                "at" | "on" | "date" | "ts" | "time" | "day" | "dt" | "for"
+            )
+        })
+    {
+        raw.pop();
+    }
+    let last = raw.last()?.clone();
+    let said = raw.join(" ");
+    if raw.len() > 3 || said.contains("valid") {
+        return None;
+    }
+    let particle = matches!(last.as_str(), "up" | "in" | "out" | "off" | "back" | "away") && raw.len() == 2;
+    let verb = if particle { raw[0].clone() } else { last.clone() };
+    let alone =
+        raw.len() == 1 || particle || matches!(raw[0].as_str(), "first" | "last" | "planned" | "actual");
+    if !alone {
+        return None;
+    }
+    if matches!(
+        verb.as_str(),
+        "expires" | "closes" | "matures" | "starts" | "ends" | "renews" | "begins"
+    ) {
+        return Some(Event::Present(said));
+    }
+    let active = ["signed", "opted", "logged", "plugged", "checked"].contains(&verb.as_str())
+        && particle
+        && verb != "plugged"
+        || words::is_intransitive(&verb);
+    let past = (words::is_participle(&verb) && verb != "open") || words::is_intransitive(&verb);
+    if !past || said == "read" || said == "set" {
+        return None;
+    }
+    Some(if active {
+        Event::Active(said)
+    } else {
+        Event::Passive(said)
+    })
+}
+
+/// What a flag of this name says.
+fn state(name: &str) -> State {
+    let raw = words::raw(name);
+    let spelled = |from: usize| {
+        let rest: Vec<String> = words::of_name(name).into_iter().skip(from).collect();
+        rest.join(" ").replace("no show", "no-show")
+    };
+    let first = raw.first().map(String::as_str).unwrap_or_default();
+    let last = raw.last().map(String::as_str).unwrap_or_default();
+    match first {
+        "has" | "with" | "have" if raw.len() > 1 => State::With(spelled(1)),
+        "is" | "was" | "are" if raw.len() > 1 => {
+            let rest = spelled(1);
+            if rest.contains(' ') || !words::is_adjective(&rest) {
+                State::Marked(rest)
+            } else {
+                State::Adjective(rest)
+            }
+        }
+        "in" | "on" | "out" | "at" | "off" | "under" => State::Phrase(spelled(0)),
+        _ if raw.len() == 1 && words::is_adjective(last) => State::Adjective(spelled(0)),
+        _ if raw.len() == 2
+            && words::is_participle(first)
+            && matches!(last, "back" | "up" | "off" | "out" | "in") =>
+        {
+            State::Adjective(spelled(0))
+        }
+        _ if raw.len() == 2 && words::is_participle(last) => State::With(spelled(0)),
+        "no" | "do" | "open" | "first" => State::Marked(spelled(0)),
+        _ if raw.len() == 2 && last == "only" => State::Marked(spelled(0)),
+        _ => State::With(spelled(0)),
+    }
+}
+
+/// Path of a field in a path, quoted where SQL needs it.
+pub(super) fn step(path: &[String], name: &str) -> Vec<String> {
+    let mut path = path.to_vec();
+    path.push(quote_name(name));
+    path
+}
+
+#[cfg(test)]
+mod tests;

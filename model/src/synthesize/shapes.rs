@@ -1,0 +1,472 @@
+//! The kinds of queries that analysts write, each with the ways of asking for it.
+//!
+//! A shape draws what it needs of a catalog and gives up where the catalog has not got it.
+
+mod differences;
+mod elements;
+mod figures;
+mod gaps;
+mod groups;
+mod lists;
+mod pairs;
+mod ranks;
+mod regrouped;
+mod relations;
+mod rows;
+mod series;
+mod strings;
+mod whole_rows;
+
+use super::columns::Role;
+use super::dice::Dice;
+use super::source::{Field, Source};
+use super::tables::{Elements, Model, Table};
+use super::weights::Weights;
+
+/// What a shape has to draw from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context<'m> {
+    pub(super) model: &'m Model,
+    pub(super) weights: &'m Weights,
+}
+
+/// A question and its answer, not yet checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub(super) question: String,
+    pub(super) sql: String,
+}
+
+/// A kind of query.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    /// Its name in the table of weights.
+    pub(super) name: &'static str,
+    pub(super) draw: fn(Context<'_>, &mut Dice) -> Option<Draft>,
+}
+
+/// All kinds.
+pub(super) const SHAPES: &[Shape] = &[
+    Shape {
+        name: "rows",
+        draw: rows::some,
+    },
+    Shape {
+        name: "rows_top",
+        draw: rows::top,
+    },
+    Shape {
+        name: "rows_latest",
+        draw: rows::latest,
+    },
+    Shape {
+        name: "rows_one",
+        draw: rows::one,
+    },
+    Shape {
+        name: "rows_except",
+        draw: whole_rows::except,
+    },
+    Shape {
+        name: "rows_replace",
+        draw: whole_rows::replace,
+    },
+    Shape {
+        name: "values",
+        draw: rows::values,
+    },
+    Shape {
+        name: "above_average",
+        draw: rows::above_average,
+    },
+    Shape {
+        name: "count",
+        draw: figures::count,
+    },
+    Shape {
+        name: "figure",
+        draw: figures::figure,
+    },
+    Shape {
+        name: "figures",
+        draw: figures::several,
+    },
+    Shape {
+        name: "share",
+        draw: figures::share,
+    },
+    Shape {
+        name: "share_by",
+        draw: figures::share_by,
+    },
+    Shape {
+        name: "ratio",
+        draw: figures::ratio,
+    },
+    Shape {
+        name: "conditional",
+        draw: figures::conditional,
+    },
+    Shape {
+        name: "missing",
+        draw: figures::missing,
+    },
+    Shape {
+        name: "group",
+        draw: groups::group,
+    },
+    Shape {
+        name: "group_two",
+        draw: groups::two,
+    },
+    Shape {
+        name: "group_several",
+        draw: groups::several,
+    },
+    Shape {
+        name: "having",
+        draw: groups::having,
+    },
+    Shape {
+        name: "top_groups",
+        draw: groups::top,
+    },
+    Shape {
+        name: "share_of_total",
+        draw: groups::share_of_total,
+    },
+    Shape {
+        name: "buckets",
+        draw: regrouped::buckets,
+    },
+    Shape {
+        name: "average_per",
+        draw: regrouped::average_per,
+    },
+    Shape {
+        name: "listed",
+        draw: regrouped::listed,
+    },
+    Shape {
+        name: "series",
+        draw: series::series,
+    },
+    Shape {
+        name: "running",
+        draw: series::running,
+    },
+    Shape {
+        name: "moving",
+        draw: series::moving,
+    },
+    Shape {
+        name: "change",
+        draw: series::change,
+    },
+    Shape {
+        name: "years",
+        draw: series::years,
+    },
+    Shape {
+        name: "busiest",
+        draw: series::busiest,
+    },
+    Shape {
+        name: "duration",
+        draw: differences::average,
+    },
+    Shape {
+        name: "duration_rows",
+        draw: differences::rows,
+    },
+    Shape {
+        name: "late_share",
+        draw: differences::late,
+    },
+    Shape {
+        name: "since_previous",
+        draw: gaps::since_previous,
+    },
+    Shape {
+        name: "first_last",
+        draw: gaps::first_last,
+    },
+    Shape {
+        name: "best_of_each",
+        draw: ranks::best_of_each,
+    },
+    Shape {
+        name: "latest_of_each",
+        draw: ranks::latest_of_each,
+    },
+    Shape {
+        name: "commonest_of_each",
+        draw: ranks::commonest_of_each,
+    },
+    Shape {
+        name: "ranked",
+        draw: ranks::ranked,
+    },
+    Shape {
+        name: "without",
+        draw: relations::without,
+    },
+    Shape {
+        name: "with_some",
+        draw: relations::with_some,
+    },
+    Shape {
+        name: "with_many",
+        draw: relations::with_many,
+    },
+    Shape {
+        name: "all_counted",
+        draw: relations::all_counted,
+    },
+    Shape {
+        name: "both",
+        draw: relations::both,
+    },
+    Shape {
+        name: "in_one_period",
+        draw: relations::in_one_period,
+    },
+    Shape {
+        name: "list_length",
+        draw: lists::length,
+    },
+    Shape {
+        name: "list_sum",
+        draw: lists::sum,
+    },
+    Shape {
+        name: "list_rows",
+        draw: lists::rows,
+    },
+    Shape {
+        name: "list_share",
+        draw: lists::share,
+    },
+    Shape {
+        name: "list_first",
+        draw: elements::first,
+    },
+    Shape {
+        name: "list_position",
+        draw: elements::position,
+    },
+    Shape {
+        name: "list_best",
+        draw: elements::best,
+    },
+    Shape {
+        name: "list_joined",
+        draw: elements::joined,
+    },
+    Shape {
+        name: "list_elements",
+        draw: elements::elements,
+    },
+    Shape {
+        name: "list_spread",
+        draw: lists::spread,
+    },
+    Shape {
+        name: "pair_value",
+        draw: pairs::value,
+    },
+    Shape {
+        name: "pair_group",
+        draw: pairs::group,
+    },
+    Shape {
+        name: "pair_keys",
+        draw: pairs::keys,
+    },
+    Shape {
+        name: "pair_figure",
+        draw: pairs::figure,
+    },
+    Shape {
+        name: "domain",
+        draw: strings::domain,
+    },
+    Shape {
+        name: "full_name",
+        draw: strings::full_name,
+    },
+    Shape {
+        name: "matching",
+        draw: strings::matching,
+    },
+    Shape {
+        name: "length",
+        draw: strings::length,
+    },
+    Shape {
+        name: "extracted",
+        draw: strings::extracted,
+    },
+];
+
+/// Which sources a shape can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Tables as they are.
+    Tables,
+    /// Tables, joined or not.
+    Joined,
+    /// Everything, elements of lists too.
+    All,
+}
+
+/// Rows to ask about.
+fn source<'m>(context: Context<'m>, reach: Reach, dice: &mut Dice) -> Option<Source<'m>> {
+    let table = table(context, dice)?;
+    let weights = &context.weights.sources;
+    let kinds = [
+        ("table", true),
+        ("elements", reach == Reach::All),
+        ("inner_elements", reach == Reach::All),
+        ("joined", reach != Reach::Tables),
+        ("joined_twice", reach != Reach::Tables),
+        ("joined_elements", reach == Reach::All),
+    ];
+    let kinds: Vec<(&str, f32)> = kinds
+        .iter()
+        .map(|(kind, fits)| {
+            (
+                *kind,
+                if *fits {
+                    weights.get(*kind).copied().unwrap_or(0.0)
+                } else {
+                    0.0
+                },
+            )
+        })
+        .collect();
+    let drawn = match dice.weighted(&kinds)? {
+        "elements" => of_records(table, dice),
+        "inner_elements" => inner_elements(table, dice),
+        "joined" => joined(context.model, table, dice),
+        "joined_twice" => joined_twice(context.model, table, dice),
+        "joined_elements" => joined_elements(context.model, table, dice),
+        _ => None,
+    };
+    Some(drawn.unwrap_or_else(|| Source::table(table)))
+}
+
+/// A table, those of things that happen more often.
+fn table<'m>(context: Context<'m>, dice: &mut Dice) -> Option<&'m Table> {
+    let weight = |table: &Table| {
+        1.0 + if table.dated { 0.7 } else { 0.0 } + if table.arrays.is_empty() { 0.0 } else { 0.7 }
+    };
+    let weights: Vec<(usize, f32)> = context
+        .model
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(i, t)| (i, weight(t)))
+        .collect();
+    Some(&context.model.tables[dice.weighted(&weights)?])
+}
+
+fn of_records<'m>(table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
+    let records: Vec<_> = table
+        .arrays
+        .iter()
+        .filter(|a| matches!(a.elements, Elements::Records { .. }))
+        .collect();
+    Source::elements(table, dice.pick(&records)?)
+}
+
+fn inner_elements<'m>(table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
+    let pairs: Vec<_> = table
+        .arrays
+        .iter()
+        .flat_map(|outer| match &outer.elements {
+            Elements::Records { arrays, .. } => arrays.iter().map(|inner| (outer, inner)).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        })
+        .collect();
+    let (outer, inner) = *dice.pick(&pairs)?;
+    Source::inner_elements(table, outer, inner)
+}
+
+fn joined<'m>(model: &'m Model, table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
+    let links: Vec<_> = table
+        .parents
+        .iter()
+        .filter(|l| !std::ptr::eq(&model.tables[l.table], table))
+        .collect();
+    Some(Source::joined(model, table, dice.pick(&links)?, None, false))
+}
+
+fn joined_twice<'m>(model: &'m Model, table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
+    let link = dice.pick(&table.parents)?;
+    let beside = table
+        .parents
+        .iter()
+        .filter(|l| l.table != link.table)
+        .map(|l| (l, false));
+    let beyond = model.tables[link.table]
+        .parents
+        .iter()
+        .filter(|l| l.table != link.table)
+        .map(|l| (l, true));
+    let others: Vec<_> = beside
+        .chain(beyond)
+        .filter(|(l, _)| !std::ptr::eq(&model.tables[l.table], table))
+        .collect();
+    let (more, chained) = *dice.pick(&others)?;
+    Some(Source::joined(model, table, link, Some(more), chained))
+}
+
+fn joined_elements<'m>(model: &'m Model, table: &'m Table, dice: &mut Dice) -> Option<Source<'m>> {
+    let link = dice.pick(&table.parents)?;
+    Source::joined_elements(model, table, dice.pick(&table.arrays)?, link)
+}
+
+/// Whether every table that is joined is also used: a join that changes nothing is nobody's answer.
+pub(super) fn is_lean(sql: &str) -> bool {
+    let joins = sql
+        .split(" JOIN ")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(" AS ")?.1.split_once(' '));
+    let mut joined = joins.map(|(alias, _)| alias);
+    joined.all(|alias| {
+        let name = format!("{alias}.");
+        let used = sql
+            .match_indices(&name)
+            .filter(|(at, _)| !sql[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'));
+        used.count() > 1
+    })
+}
+
+/// Whether anybody wants to see a field in a list of rows.
+fn is_shown(field: &Field<'_>) -> bool {
+    field.attribute.role != Role::Other || field.attribute.noun.contains(' ')
+}
+
+/// A select list; none where two of its columns would be called the same, which BigQuery refuses.
+fn select(columns: &[String]) -> Option<String> {
+    let name = |column: &String| {
+        let last = column.rsplit(" AS ").next().unwrap_or(column);
+        last.rsplit('.').next().unwrap_or(last).to_lowercase()
+    };
+    let mut seen = std::collections::HashSet::new();
+    let single: Vec<String> = columns
+        .iter()
+        .flat_map(|c| {
+            if c.contains('(') {
+                vec![c.clone()]
+            } else {
+                c.split(", ").map(str::to_owned).collect()
+            }
+        })
+        .collect();
+    single
+        .iter()
+        .all(|column| seen.insert(name(column)))
+        .then(|| columns.join(", "))
+}

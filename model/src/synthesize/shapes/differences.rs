@@ -1,0 +1,498 @@
+//! What lies between two times: durations, delays, gaps between one row and the next, first and last.
+
+use bigquill_analysis::schema::DataType;
+
+use super::super::columns::{Event, Role};
+use super::super::conditions::{self, Condition};
+use super::super::dice::Dice;
+use super::super::dimensions;
+use super::super::phrases::{Style, finished, style, subject, where_clause};
+use super::super::source::{Field, Source};
+use super::super::words;
+use super::{Context, Draft, Reach, select, source};
+
+/// Two times of a row, the earlier first, in a unit that fits.
+struct Span<'s, 'm> {
+    from: &'s Field<'m>,
+    to: &'s Field<'m>,
+    /// "DAY"
+    unit: &'static str,
+    /// "days"
+    said: &'static str,
+    /// The difference.
+    sql: String,
+}
+
+/// How late an event comes in the life of a thing.
+fn stage(field: &Field<'_>) -> i32 {
+    let name = field.attribute.name.to_lowercase();
+    let of = |words: &[&str]| words.iter().any(|w| name.contains(w));
+    if of(&[
+        "birth",
+        "born",
+        "valid",
+        "period",
+        "until",
+        "renew",
+        "expir",
+        "deadline",
+        "due",
+        "promis",
+        "trial",
+        "eta",
+        "sched",
+        "planned",
+        "updated",
+        "last_",
+        "first_",
+        "lastlogin",
+    ]) {
+        return -1;
+    }
+    if of(&[
+        "created",
+        "opened",
+        "order",
+        "placed",
+        "book",
+        "submitted",
+        "filed",
+        "reported",
+        "requested",
+        "queued",
+        "collected",
+        "received",
+        "registered",
+        "founded",
+        "loss",
+        "incept",
+    ]) {
+        return 1;
+    }
+    if of(&[
+        "start",
+        "began",
+        "accepted",
+        "assigned",
+        "dispatch",
+        "departed",
+        "issued",
+        "dep",
+        "admitted",
+        "plugged",
+        "entered",
+        "enrolled",
+        "hired",
+        "joined",
+        "launch",
+        "in_at",
+        "in_dt",
+        "answered",
+        "decided",
+        "published",
+        "bed_time",
+        "acquired",
+        "applied",
+        "raised",
+        "premiered",
+        "sown",
+        "planted",
+        "activation",
+        "from_ts",
+        "pickup",
+        "picked",
+        "rented",
+        "noted",
+        "installed",
+    ]) {
+        return 2;
+    }
+    if of(&[
+        "arriv",
+        "delivered",
+        "first_reply",
+        "shipped",
+        "approved",
+        "contact_start",
+    ]) {
+        return 3;
+    }
+    if of(&[
+        "end",
+        "finish",
+        "closed",
+        "resolved",
+        "solved",
+        "completed",
+        "done",
+        "paid",
+        "left",
+        "return",
+        "discharged",
+        "cancelled",
+        "restored",
+        "cleared",
+        "dropoff",
+        "unplugged",
+        "arr",
+        "out_at",
+        "to_ts",
+        "retired",
+        "harvest",
+        "churn",
+        "settled",
+        "removed",
+        "matures",
+        "fulfilled",
+        "repaired",
+        "filled",
+        "contact_end",
+        "terminated",
+    ]) {
+        return 4;
+    }
+    -1
+}
+
+fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>> {
+    let times = source.own(|a| a.role == Role::Time);
+    let mut pairs = Vec::new();
+    for (place, from) in times.iter().enumerate() {
+        // Schemas tell times in the order in which they happen.
+        for to in &times[place + 1..] {
+            let (a, b) = (stage(from), stage(to));
+            let family = |f: &Field<'_>| f.attribute.path[..f.attribute.path.len() - 1].to_vec();
+            if a > 0 && b > a && family(from) == family(to) {
+                pairs.push((*from, *to));
+            }
+        }
+    }
+    let (from, to) = *dice.pick(&pairs)?;
+    let fine = from.attribute.data_type != DataType::Date && to.attribute.data_type != DataType::Date;
+    let brief = [
+        "ride", "call", "charg", "start", "queued", "entered", "dispatch", "pick", "mission", "task",
+        "session", "dep", "stop", "contact",
+    ];
+    let is_brief = fine
+        && brief
+            .iter()
+            .any(|w| from.attribute.name.to_lowercase().contains(w) || source.subject.one.contains(w));
+    let (unit, said) = if is_brief {
+        *dice.pick(&[
+            ("MINUTE", "minutes"),
+            ("SECOND", "seconds"),
+            ("MINUTE", "minutes"),
+        ])?
+    } else if fine {
+        *dice.pick(&[("HOUR", "hours"), ("DAY", "days"), ("HOUR", "hours")])?
+    } else {
+        ("DAY", "days")
+    };
+    let date = |f: &Field<'_>| {
+        if f.attribute.data_type == DataType::Date {
+            f.sql.clone()
+        } else {
+            format!("DATE({})", f.sql)
+        }
+    };
+    let same = from.attribute.data_type == to.attribute.data_type;
+    let sql = match (&from.attribute.data_type, fine && same) {
+        (DataType::Timestamp, true) => format!("TIMESTAMP_DIFF({}, {}, {unit})", to.sql, from.sql),
+        (DataType::DateTime, true) => format!("DATETIME_DIFF({}, {}, {unit})", to.sql, from.sql),
+        _ if unit == "DAY" => format!("DATE_DIFF({}, {}, DAY)", date(to), date(from)),
+        _ => return None,
+    };
+    Some(Span {
+        from,
+        to,
+        unit,
+        said,
+        sql,
+    })
+}
+
+/// "being placed", "the order date".
+fn moment(field: &Field<'_>) -> String {
+    match &field.attribute.event {
+        Some(Event::Passive(verb)) => format!("being {verb}"),
+        _ => format!("the {}", field.attribute.noun),
+    }
+}
+
+impl Span<'_, '_> {
+    fn between(&self, dice: &mut Dice) -> String {
+        match dice.below(2) {
+            0 => format!("between {} and {}", moment(self.from), moment(self.to)),
+            _ => format!("from {} to {}", moment(self.from), moment(self.to)),
+        }
+    }
+
+    /// Rows without an end have no duration.
+    fn ended(&self) -> Option<Condition> {
+        let open = self.to.attribute.missing.is_some() || !self.to.attribute.required;
+        open.then(|| Condition {
+            sql: format!("{} IS NOT NULL", self.to.sql),
+            about: self.to.sql.clone(),
+            ..Condition::default()
+        })
+    }
+}
+
+/// The average duration, of all or in groups.
+pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let span = spans(&source, dice)?;
+    let dimension = if dice.chance(0.6) {
+        dimensions::draw(&source, dice, 0.2)
+    } else {
+        None
+    };
+    let mut conditions = conditions::some(&source, dice, 1);
+    conditions.retain(|c| c.about != span.to.sql && dimension.as_ref().is_none_or(|d| d.about != c.about));
+    conditions::complete(&source, dice, &mut conditions);
+    let rows = subject(&source, &conditions, dice);
+    let (function, word) = dice.weighted(&[
+        (("AVG", "average"), 5.0),
+        (("MAX", "longest"), 1.0),
+        (("MIN", "shortest"), 0.4),
+    ])?;
+    let between = span.between(dice);
+    let finished_only = match (&span.to.attribute.event, span.ended()) {
+        (Some(Event::Passive(verb)), Some(condition)) if dice.chance(0.4) => {
+            conditions.push(condition);
+            format!(", counting only those already {verb}")
+        }
+        _ => String::new(),
+    };
+    let style = style(dice);
+    let unit = span.said;
+    let of = format!("of {rows}");
+    let text = match style {
+        Style::Terse => format!("{word} {unit} {between} {of}"),
+        Style::Sentence if function == "AVG" && dice.chance(0.5) => {
+            format!("How many {unit} lie {between} {of} on average")
+        }
+        Style::Sentence => format!("What is the {word} time in {unit} {between} {of}"),
+        Style::Order => format!(
+            "{} the {word} number of {unit} {between} {of}",
+            dice.word(&["Show", "Compute", "Give"])
+        )
+        .replace("longest number", "highest number")
+        .replace("shortest number", "lowest number"),
+    };
+    let expression = format!("{function}({})", span.sql);
+    let name = format!("{}_{}", function.to_lowercase(), span.said);
+    let (text, sql) = match dimension {
+        Some(dimension) => {
+            let alias = source.free_name(&name);
+            let order = if dimension.is_time {
+                format!(" ORDER BY {}", dimension.name)
+            } else {
+                String::new()
+            };
+            (
+                format!(
+                    "{text}, {} {}{finished_only}",
+                    dice.word(&["per", "by", "for each"]),
+                    dimension.noun
+                ),
+                format!(
+                    "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}{order}",
+                    dimension.select,
+                    source.from,
+                    where_clause(&conditions),
+                    dimension.group
+                ),
+            )
+        }
+        None => (
+            format!("{text}{finished_only}"),
+            format!(
+                "SELECT {expression} FROM {}{}",
+                source.from,
+                where_clause(&conditions)
+            ),
+        ),
+    };
+    Some(Draft {
+        question: finished(style, &text, dice),
+        sql,
+    })
+}
+
+/// Rows that took longer than so much, or each row with what it took.
+pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let span = spans(&source, dice)?;
+    let names: Vec<String> = source.names().iter().map(|f| f.sql.clone()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let mut conditions = conditions::some(&source, dice, 1);
+    conditions.retain(|c| c.about != span.to.sql && c.about != span.from.sql);
+    conditions::complete(&source, dice, &mut conditions);
+    let rows = subject(&source, &conditions, dice);
+    let style = style(dice);
+    let between = span.between(dice);
+    let unit = span.said;
+    let each = if conditions.is_empty() {
+        format!("each {}", source.subject.one)
+    } else {
+        format!("each of the {rows}")
+    };
+    if dice.chance(0.4) {
+        let mut columns = names;
+        columns.push(format!("{} AS {}", span.sql, source.free_name(unit)));
+        let text = match style {
+            Style::Terse => format!("{unit} {between} for {each}"),
+            Style::Sentence => format!("How many {unit} passed {between} for {each}"),
+            Style::Order => format!(
+                "{} the {rows} with the number of {unit} {between}",
+                dice.word(&["List", "Show"])
+            ),
+        };
+        return Some(Draft {
+            question: finished(style, &text, dice),
+            sql: format!(
+                "SELECT {} FROM {}{}",
+                select(&columns)?,
+                source.from,
+                where_clause(&conditions)
+            ),
+        });
+    }
+    let limit = match span.unit {
+        "SECOND" => *dice.pick(&[30, 60, 120, 300])?,
+        "MINUTE" => *dice.pick(&[5, 10, 15, 30, 45, 60, 90])?,
+        "HOUR" => *dice.pick(&[2, 4, 12, 24, 48, 72])?,
+        _ => *dice.pick(&[2, 3, 7, 10, 14, 30, 60, 90])?,
+    };
+    let (sign, word) = if dice.chance(0.75) {
+        (">", "more than")
+    } else {
+        ("<", "less than")
+    };
+    conditions.push(Condition {
+        sql: format!("{} {sign} {limit}", span.sql),
+        ..Condition::default()
+    });
+    let with = format!("with {word} {limit} {unit} {between}");
+    let counts = dice.chance(0.4) && source.table.countable;
+    let text = match (style, counts) {
+        (Style::Terse, true) => format!("number of {rows} {with}"),
+        (_, true) => format!("How many {rows} have {word} {limit} {unit} {between}"),
+        (Style::Terse, false) => format!("{rows} {with}"),
+        (Style::Sentence, false) => format!("Which {rows} have {word} {limit} {unit} {between}"),
+        (Style::Order, false) => format!("{} {rows} {with}", dice.word(&["List", "Find all"])),
+    };
+    let what = if counts {
+        "COUNT(*)".to_owned()
+    } else {
+        select(&names)?
+    };
+    Some(Draft {
+        question: finished(style, &text, dice),
+        sql: format!("SELECT {what} FROM {}{}", source.from, where_clause(&conditions)),
+    })
+}
+
+/// The share of rows that came after the time that was set for them.
+pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let set = source.own(|a| {
+        a.role == Role::Time
+            && ["due", "promised", "eta", "sched", "planned"]
+                .iter()
+                .any(|w| words::raw(&a.name).iter().any(|r| r == w))
+    });
+    let limit = *dice.pick(&set)?;
+    let happened = source.own(|a| {
+        let name = a.name.to_lowercase();
+        a.role == Role::Time
+            && a.name != limit.attribute.name
+            && [
+                "delivered",
+                "returned",
+                "closed",
+                "paid",
+                "arrived",
+                "actual",
+                "finished",
+                "resolved",
+                "solved",
+            ]
+            .iter()
+            .any(|w| name.contains(w))
+    });
+    let happened: Vec<_> = happened
+        .into_iter()
+        .filter(|f| {
+            !limit.attribute.name.starts_with("sched")
+                || f.attribute
+                    .name
+                    .ends_with(limit.attribute.name.trim_start_matches("sched"))
+        })
+        .collect();
+    let done = *dice.pick(&happened)?;
+    let date = |f: &Field<'_>| {
+        if f.attribute.data_type == DataType::Date {
+            f.sql.clone()
+        } else {
+            format!("DATE({})", f.sql)
+        }
+    };
+    let fine = done.attribute.data_type == limit.attribute.data_type;
+    let comparison = if fine {
+        format!("{} > {}", done.sql, limit.sql)
+    } else {
+        format!("{} > {}", date(done), date(limit))
+    };
+    let verb = match &done.attribute.event {
+        Some(Event::Passive(verb)) => verb.clone(),
+        _ => return None,
+    };
+    let after = format!("{verb} after the {}", limit.attribute.noun);
+    let mut conditions = conditions::some(&source, dice, 1);
+    conditions.retain(|c| c.about != done.sql && c.about != limit.sql);
+    conditions::complete(&source, dice, &mut conditions);
+    let rows = subject(&source, &conditions, dice);
+    let style = style(dice);
+    if dice.chance(0.4) {
+        conditions.push(Condition {
+            sql: comparison,
+            ..Condition::default()
+        });
+        let text = match style {
+            Style::Terse => format!("number of {rows} {after}"),
+            Style::Sentence => format!("How many {rows} were {after}"),
+            Style::Order => format!("Count the {rows} that were {after}"),
+        };
+        return Some(Draft {
+            question: finished(style, &text, dice),
+            sql: format!(
+                "SELECT COUNT(*) FROM {}{}",
+                source.from,
+                where_clause(&conditions)
+            ),
+        });
+    }
+    conditions.push(Condition {
+        sql: format!("{} IS NOT NULL", done.sql),
+        ..Condition::default()
+    });
+    let text = match style {
+        Style::Terse => format!("share of {rows} {after}, among those {verb}"),
+        Style::Sentence => format!("Of the {rows} that have been {verb}, what share was {after}"),
+        Style::Order => {
+            format!("Compute the share of {rows} that were {after}, leaving out those not yet {verb}")
+        }
+    };
+    Some(Draft {
+        question: finished(style, &text, dice),
+        sql: format!(
+            "SELECT COUNTIF({comparison}) / COUNT(*) FROM {}{}",
+            source.from,
+            where_clause(&conditions)
+        ),
+    })
+}

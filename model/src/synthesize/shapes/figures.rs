@@ -1,0 +1,543 @@
+//! One figure of many rows, or a few: counts, sums, averages, shares, ratios.
+
+use super::super::columns::Role;
+use super::super::conditions::{self, Condition};
+use super::super::dice::Dice;
+use super::super::dimensions;
+use super::super::metrics::{self, Kind, Metric};
+use super::super::phrases::{Style, finished, shown, style, subject, where_clause};
+use super::super::source::{Source, snake};
+use super::super::words;
+use super::{Context, Draft, Reach, source};
+
+/// How many rows there are.
+pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    if !source.table.countable && !source.unnested {
+        return None;
+    }
+    let wanted = 1 + dice.below(2);
+    let conditions = conditions::exactly(&source, dice, wanted);
+    let metric = metrics::count(&source);
+    Some(one(&source, &metric, &conditions, dice))
+}
+
+/// A sum, an average, an extreme.
+pub(super) fn figure(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    let metric = if dice.chance(0.2) {
+        metrics::different(&source, dice)
+    } else {
+        metrics::of_number(&source, dice)
+    }?;
+    let conditions = conditions::some(&source, dice, 2);
+    if conditions
+        .iter()
+        .any(|c| Some(&c.about) == metric.argument.as_ref())
+    {
+        return None;
+    }
+    Some(one(&source, &metric, &conditions, dice))
+}
+
+fn one(source: &Source<'_>, metric: &Metric, conditions: &[Condition], dice: &mut Dice) -> Draft {
+    let rows = subject(source, conditions, dice);
+    let bare = conditions.is_empty();
+    let style = style(dice);
+    let question = match style {
+        Style::Sentence => finished(style, &metric.asked(&rows, bare, dice), dice),
+        Style::Order if metric.kind == Kind::Count => finished(style, &format!("Count the {rows}"), dice),
+        _ => shown(style, &metric.short(&rows, bare, dice), dice),
+    };
+    Draft {
+        question,
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            metric.sql,
+            source.from,
+            where_clause(conditions)
+        ),
+    }
+}
+
+/// Two or three figures side by side.
+pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    let fields = source.own(|a| a.measure().is_some());
+    let field = *dice.pick(&fields)?;
+    let measure = field.attribute.measure()?;
+    let noun = &field.attribute.noun;
+    let (kinds, said): (&[Kind], String) = match dice.below(4) {
+        0 => (&[Kind::Least, Kind::Most], format!("lowest and highest {noun}")),
+        1 => (
+            &[Kind::Least, Kind::Average, Kind::Most],
+            format!("minimum, average and maximum {noun}"),
+        ),
+        2 if measure.additive && !measure.counted => {
+            (&[Kind::Sum, Kind::Average], format!("total and average {noun}"))
+        }
+        _ => (
+            &[Kind::Average, Kind::Median],
+            format!("average and median {noun}"),
+        ),
+    };
+    let figures: Vec<Metric> = kinds
+        .iter()
+        .map(|kind| metrics::figure(&source, field, *kind, dice))
+        .collect();
+    let with_count = source.table.countable && dice.chance(0.3);
+    let mut columns: Vec<String> = figures
+        .iter()
+        .map(|m| format!("{} AS {}", m.sql, m.alias))
+        .collect();
+    let conditions = conditions::some(&source, dice, 1);
+    if conditions.iter().any(|c| c.about == field.sql) {
+        return None;
+    }
+    let rows = subject(&source, &conditions, dice);
+    let mut what = format!("{said} of {rows}");
+    if with_count {
+        let count = metrics::count(&source);
+        columns.insert(0, format!("{} AS {}", count.sql, count.alias));
+        what = format!("number of {rows} and their {said}");
+    }
+    Some(Draft {
+        question: shown(style(dice), &what, dice)
+            .replace("What is the lowest and", "What are the lowest and")
+            .replace("What is the minimum, ", "What are the minimum, "),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            columns.join(", "),
+            source.from,
+            where_clause(&conditions)
+        ),
+    })
+}
+
+/// A condition whose share can be asked for: one that some rows fulfil, and is no time.
+fn part(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
+    (0..6).find_map(|_| conditions::one(source, dice).filter(|c| !c.is_time && c.owner.is_none()))
+}
+
+/// The share of rows that fulfil a condition, as SQL, its words, and whether in percent.
+fn share_of(condition: &Condition, dice: &mut Dice) -> (String, &'static str) {
+    let holds = format!("COUNTIF({})", condition.sql);
+    match dice.below(5) {
+        0 => (
+            format!("100 * {holds} / COUNT(*)"),
+            dice.word(&["percentage", "percent"]),
+        ),
+        1 => (
+            format!("ROUND(100 * {holds} / COUNT(*), 1)"),
+            "percentage (one decimal)",
+        ),
+        2 => (
+            format!("SAFE_DIVIDE({holds}, COUNT(*))"),
+            dice.word(&["share", "proportion"]),
+        ),
+        _ => (
+            format!("{holds} / COUNT(*)"),
+            dice.word(&["share", "share", "proportion", "fraction"]),
+        ),
+    }
+}
+
+/// The share of rows that fulfil a condition.
+pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    let part = part(&source, dice)?;
+    let mut others = conditions::some(&source, dice, 1);
+    others.retain(|c| c.about != part.about);
+    let (sql, word) = share_of(&part, dice);
+    let (all, some) = whole_and_part(&source, &others, &part, dice);
+    let style = style(dice);
+    let percent = word.starts_with("percent");
+    let text = match (style, dice.below(2)) {
+        (Style::Terse, 0) => format!(
+            "{} of {some}{}",
+            if percent { "percentage" } else { word },
+            among(&all, &source)
+        ),
+        (Style::Terse, _) => format!(
+            "{} of {all} {}",
+            if percent { "percentage" } else { word },
+            plain(&part)
+        ),
+        (Style::Sentence, _) => format!(
+            "What {} of {all} {}",
+            if percent { "percentage" } else { word },
+            plural(&part)
+        ),
+        (Style::Order, _) => format!(
+            "{} the {} of {all} {}",
+            dice.word(&["Compute", "Show", "Calculate"]),
+            if percent { "percentage" } else { word },
+            plain(&part)
+        ),
+    };
+    let text = if word.ends_with("decimal)") {
+        format!("{text}, rounded to one decimal")
+    } else {
+        text
+    };
+    Some(Draft {
+        question: finished(style, &text, dice),
+        sql: format!("SELECT {sql} FROM {}{}", source.from, where_clause(&others)),
+    })
+}
+
+/// All rows in words, and those that fulfil the condition too.
+fn whole_and_part(
+    source: &Source<'_>,
+    others: &[Condition],
+    part: &Condition,
+    dice: &mut Dice,
+) -> (String, String) {
+    let all = subject(source, others, dice);
+    let some = subject(source, std::slice::from_ref(part), dice);
+    (all, some)
+}
+
+fn among(all: &str, source: &Source<'_>) -> String {
+    if *all == source.subject.many {
+        " among all of them".to_owned()
+    } else {
+        format!(" among {all}")
+    }
+}
+
+/// The condition behind a plural, as a relative clause.
+fn plain(condition: &Condition) -> String {
+    condition.post.clone()
+}
+
+/// The condition as a predicate of a plural: "are refunded", "have status open".
+fn plural(condition: &Condition) -> String {
+    let predicate = &condition.predicate;
+    let changed = [("is ", "are "), ("was ", "were "), ("has ", "have ")]
+        .iter()
+        .find_map(|(one, many)| predicate.strip_prefix(one).map(|rest| format!("{many}{rest}")));
+    changed.unwrap_or_else(|| predicate.clone())
+}
+
+/// The share in each group.
+pub(super) fn share_by(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    let part = part(&source, dice)?;
+    let dimension = dimensions::draw(&source, dice, 0.3)?;
+    let mut others = conditions::some(&source, dice, 1);
+    others.retain(|c| c.about != part.about && c.about != dimension.about);
+    if dimension.about == part.about {
+        return None;
+    }
+    let (sql, word) = share_of(&part, dice);
+    let word = if word.starts_with("percent") {
+        "percentage"
+    } else {
+        word
+    };
+    let all = subject(&source, &others, dice);
+    let alias = source.free_name(if word == "percentage" {
+        "percentage"
+    } else {
+        "share"
+    });
+    let style = style(dice);
+    let noun = &dimension.noun;
+    let text = match style {
+        Style::Terse => format!(
+            "{word} of {all} {} {} {noun}",
+            plain(&part),
+            dice.word(&["by", "per"])
+        ),
+        Style::Sentence if dice.chance(0.5) => {
+            format!("For each {noun}, what {word} of {all} {}", plural(&part))
+        }
+        Style::Sentence => format!(
+            "What {word} of {all} {}, {} {noun}",
+            plural(&part),
+            dice.word(&["by", "per", "for each"])
+        ),
+        Style::Order => format!(
+            "{} the {word} of {all} {}, {} {noun}",
+            dice.word(&["Show", "Give", "Compute"]),
+            plain(&part),
+            dice.word(&["by", "per", "for each"])
+        ),
+    };
+    let text = if sql.starts_with("ROUND") {
+        format!("{text}, rounded to one decimal")
+    } else {
+        text
+    };
+    Some(Draft {
+        question: finished(style, &text, dice),
+        sql: format!(
+            "SELECT {}, {sql} AS {alias} FROM {}{} GROUP BY {}",
+            dimension.select,
+            source.from,
+            where_clause(&others),
+            dimension.group
+        ),
+    })
+}
+
+/// One sum by another: what is paid for a kilogram, an hour, a seat.
+pub(super) fn ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    let sums = source.own(|a| a.measure().is_some_and(|m| m.additive && !m.aggregated));
+    let above = *dice.pick(&sums)?;
+    let below: Vec<_> = sums
+        .iter()
+        .filter(|f| {
+            f.sql != above.sql
+                && (f.attribute.unit.is_some()
+                    || f.attribute.measure().is_some_and(|m| m.counted)
+                    || f.attribute.noun.contains("quantity"))
+        })
+        .collect();
+    let below = **dice.pick(&below)?;
+    let one = match below.attribute.unit {
+        Some(unit) => words::singular(unit.words).replace("kilowatt hours", "kilowatt hour"),
+        None => words::singular(&below.attribute.noun),
+    };
+    let one = if below.attribute.unit.is_some() {
+        format!("{one} of {}", below.attribute.noun)
+    } else {
+        one
+    };
+    let conditions = conditions::some(&source, dice, 1);
+    let dimension = if dice.chance(0.55) {
+        dimensions::draw(&source, dice, 0.3)
+    } else {
+        None
+    };
+    let rows = subject(&source, &conditions, dice);
+    let expression = format!("SAFE_DIVIDE(SUM({}), SUM({}))", above.sql, below.sql);
+    let what = format!("{} per {one} of {rows}", above.attribute.noun).replace("total ", "");
+    let what = format!("{} {what}", dice.word(&["overall", "total"]));
+    let style = style(dice);
+    Some(match dimension {
+        Some(dimension) if conditions.iter().all(|c| c.about != dimension.about) => {
+            let alias = source.free_name(&format!(
+                "{}_per_{}",
+                snake(&above.attribute.name),
+                snake(&words::singular(&below.attribute.name))
+            ));
+            Draft {
+                question: shown(
+                    style,
+                    &format!("{what}, {} {}", dice.word(&["by", "for each"]), dimension.noun),
+                    dice,
+                ),
+                sql: format!(
+                    "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
+                    dimension.select,
+                    source.from,
+                    where_clause(&conditions),
+                    dimension.group
+                ),
+            }
+        }
+        _ => Draft {
+            question: shown(style, &what, dice),
+            sql: format!(
+                "SELECT {expression} FROM {}{}",
+                source.from,
+                where_clause(&conditions)
+            ),
+        },
+    })
+}
+
+/// Figures of rows of several kinds side by side, in each group or of all.
+pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    let fields = source.own(|a| match a.role {
+        Role::Category => a.values.len() >= 2 && a.values.len() <= 6,
+        Role::Flag => true,
+        Role::Time => a.missing.is_some(),
+        _ => false,
+    });
+    let field = *dice.pick(&fields)?;
+    let dimension = if dice.chance(0.75) {
+        dimensions::draw(&source, dice, 0.35)
+    } else {
+        None
+    };
+    if dimension.as_ref().is_some_and(|d| d.about == field.sql) {
+        return None;
+    }
+    let mut others = conditions::some(&source, dice, 1);
+    others.retain(|c| c.about != field.sql && dimension.as_ref().is_none_or(|d| d.about != c.about));
+    conditions::complete(&source, dice, &mut others);
+    let total = if dice.chance(0.4) {
+        metrics::sum(&source, dice)
+    } else {
+        None
+    };
+    let figure = |condition: &str, name: &str| match total.as_ref().and_then(|t| t.argument.as_ref()) {
+        Some(argument) => format!(
+            "SUM(IF({condition}, {argument}, 0)) AS {}",
+            source.free_name(&format!("{name}_total"))
+        ),
+        None => format!("COUNTIF({condition}) AS {}", source.free_name(name)),
+    };
+    let (columns, kinds): (Vec<String>, Vec<String>) = match field.attribute.role {
+        Role::Category => {
+            let values = dice.shuffled(field.attribute.values.clone());
+            let count = 2 + usize::from(values.len() > 2 && dice.chance(0.3));
+            let chosen: Vec<_> = values.into_iter().take(count).collect();
+            (
+                chosen
+                    .iter()
+                    .map(|v| figure(&format!("{} = {}", field.sql, v.sql), &snake(&v.said)))
+                    .collect(),
+                chosen.into_iter().map(|v| v.said).collect(),
+            )
+        }
+        Role::Flag => {
+            let yes = conditions::on_flag(field, false);
+            let no = conditions::on_flag(field, true);
+            let name = snake(&field.attribute.name);
+            let said = |c: &Condition| c.post.trim_start_matches("that are ").to_owned();
+            (
+                vec![figure(&yes.sql, &name), figure(&no.sql, &format!("not_{name}"))],
+                vec![said(&yes), said(&no)],
+            )
+        }
+        _ => {
+            let missing = field
+                .attribute
+                .missing
+                .as_ref()
+                .filter(|m| !m.of_present && !m.state.contains(' '))?;
+            let Some(super::super::columns::Event::Passive(done)) = &field.attribute.event else {
+                return None;
+            };
+            (
+                vec![
+                    figure(&format!("{} IS NULL", field.sql), &snake(&missing.state)),
+                    figure(&format!("{} IS NOT NULL", field.sql), &snake(done)),
+                ],
+                vec![missing.state.clone(), done.clone()],
+            )
+        }
+    };
+    let rows = subject(&source, &others, dice);
+    let noun = &field.attribute.noun;
+    let kinds = words::list(&kinds, "and");
+    let is_value = field.attribute.role == Role::Category;
+    let style = style(dice);
+    let of = match &total {
+        Some(total) => total.of(&rows),
+        None => format!("number of {rows}"),
+    };
+    let by = dimension.as_ref().map(|d| d.noun.clone());
+    let text = match (&by, style) {
+        (Some(by), Style::Sentence) if total.is_none() && is_value => {
+            format!("For each {by}, how many {rows} have {noun} {kinds}, side by side")
+        }
+        (Some(by), Style::Sentence) if total.is_none() && !kinds.contains("with") => {
+            format!("For each {by}, how many {rows} are {}", kinds)
+        }
+        (Some(by), Style::Terse) => format!("{of} per {by}: {kinds} in separate columns"),
+        (Some(by), _) => format!(
+            "{} the {of} per {by}, with one column each for {}{kinds}",
+            dice.word(&["Show", "Give", "Compare"]),
+            if is_value {
+                format!("{noun} ")
+            } else {
+                String::new()
+            }
+        ),
+        (None, Style::Terse) => format!("{of}: {kinds} in separate columns"),
+        (None, Style::Sentence) => format!(
+            "What is the {of} for {}{kinds}, each in its own column",
+            if is_value {
+                format!("{noun} ")
+            } else {
+                String::new()
+            }
+        ),
+        (None, Style::Order) => format!(
+            "{} the {of} for {}{kinds} side by side",
+            dice.word(&["Show", "Compare"]),
+            if is_value {
+                format!("{noun} ")
+            } else {
+                String::new()
+            }
+        ),
+    };
+    let (select, group) = match &dimension {
+        Some(d) => (format!("{}, ", d.select), format!(" GROUP BY {}", d.group)),
+        None => (String::new(), String::new()),
+    };
+    Some(Draft {
+        question: finished(style, &text, dice),
+        sql: format!(
+            "SELECT {select}{} FROM {}{}{group}",
+            columns.join(", "),
+            source.from,
+            where_clause(&others)
+        ),
+    })
+}
+
+/// How many rows have no value.
+pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    let fields =
+        source.own(|a| !a.required && a.missing.is_none() && a.role != Role::Flag && a.role != Role::Other);
+    let field = *dice.pick(&fields)?;
+    let noun = words::with_article(&field.attribute.noun);
+    let has = dice.chance(0.25);
+    let others: Vec<Condition> = conditions::some(&source, dice, 1)
+        .into_iter()
+        .filter(|c| c.about != field.sql)
+        .collect();
+    let mut all = vec![Condition {
+        sql: format!("{} IS {}NULL", field.sql, if has { "NOT " } else { "" }),
+        post: if has {
+            format!("with {noun}")
+        } else {
+            format!("without {noun}")
+        },
+        predicate: String::new(),
+        about: field.sql.clone(),
+        ..Condition::default()
+    }];
+    all.extend(others);
+    let rows = subject(&source, &all, dice);
+    let style = style(dice);
+    if dice.chance(0.5) {
+        let metric = metrics::count(&source);
+        let question = match style {
+            Style::Sentence => finished(style, &metric.asked(&rows, false, dice), dice),
+            _ => shown(style, &metric.of(&rows), dice),
+        };
+        return Some(Draft {
+            question,
+            sql: format!("SELECT COUNT(*) FROM {}{}", source.from, where_clause(&all)),
+        });
+    }
+    let names: Vec<String> = source.names().iter().map(|f| f.sql.clone()).collect();
+    if names.is_empty() || names.contains(&field.sql) {
+        return None;
+    }
+    let text = match style {
+        Style::Terse => rows,
+        Style::Sentence => format!("Which {rows} are there"),
+        Style::Order => format!("{} {rows}", dice.word(&["Find", "List"])),
+    };
+    Some(Draft {
+        question: finished(style, &text, dice),
+        sql: format!(
+            "SELECT {} FROM {}{}",
+            super::select(&names)?,
+            source.from,
+            where_clause(&all)
+        ),
+    })
+}

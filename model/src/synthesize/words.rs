@@ -1,0 +1,600 @@
+//! English words out of names: cut, spelled out, put into the plural.
+
+/// Short forms in names and what people say for them.
+const SHORT: &[(&str, &str)] = &[
+    ("acct", "account"),
+    ("addr", "address"),
+    ("amt", "amount"),
+    ("ann", "annual"),
+    ("app", "app"),
+    ("arr", "arrival"),
+    ("avail", "available"),
+    ("avg", "average"),
+    ("cat", "category"),
+    ("cd", "code"),
+    ("chan", "channel"),
+    ("clm", "claim"),
+    ("cnt", "count"),
+    ("cust", "customer"),
+    ("dep", "departure"),
+    ("dept", "department"),
+    ("desc", "description"),
+    ("dest", "destination"),
+    ("dim", "dimension"),
+    ("dob", "birth date"),
+    ("dst", "destination"),
+    ("dt", "date"),
+    ("dur", "duration"),
+    ("emp", "employee"),
+    ("evt", "event"),
+    ("fw", "firmware"),
+    ("geo", "geo"),
+    ("hr", "hour"),
+    ("hw", "hardware"),
+    ("imp", "impression"),
+    ("incept", "inception"),
+    ("lang", "language"),
+    ("lvl", "level"),
+    ("manuf", "manufacturer"),
+    ("max", "maximum"),
+    ("mfr", "manufacturer"),
+    ("min", "minimum"),
+    ("msg", "message"),
+    ("nbr", "number"),
+    ("nick", "nickname"),
+    ("nm", "name"),
+    ("no", "number"),
+    ("num", "number"),
+    ("orig", "origin"),
+    ("org", "organization"),
+    ("pax", "passenger"),
+    ("pct", "percentage"),
+    ("plr", "player"),
+    ("pol", "policy"),
+    ("prem", "premium"),
+    ("prio", "priority"),
+    ("prob", "probability"),
+    ("prod", "product"),
+    ("px", "price"),
+    ("qty", "quantity"),
+    ("rec", "record"),
+    ("ref", "reference"),
+    ("rev", "revision"),
+    ("sched", "scheduled"),
+    ("seq", "sequence number"),
+    ("src", "source"),
+    ("svc", "service"),
+    ("sw", "software"),
+    ("tech", "technology"),
+    ("temp", "temperature"),
+    ("tgt", "target"),
+    ("trx", "transaction"),
+    ("ts", "time"),
+    ("tx", "transaction"),
+    ("txn", "transaction"),
+    ("usr", "user"),
+    ("ver", "version"),
+    ("vol", "volume"),
+    ("zip", "zip code"),
+];
+
+/// Words that stand in capitals.
+const CAPITALS: &[&str] = &[
+    "api", "atc", "cdr", "co2", "cpc", "cpm", "cpu", "crm", "csat", "cve", "cvss", "fps", "gpa", "gpu",
+    "gps", "http", "iata", "id", "imo", "ip", "iso", "kpi", "mrr", "os", "pnr", "ram", "sku", "sla", "sms",
+    "ssd", "teu", "ttl", "uid", "url", "usd", "uuid", "vat", "vip",
+];
+
+/// Participles that do not end in "ed", and adjectives that say how something stands.
+const PARTICIPLES: &[&str] = &[
+    "begun", "born", "bought", "built", "caught", "done", "drawn", "due", "found", "given", "held", "hidden",
+    "kept", "known", "left", "lost", "made", "met", "open", "overdue", "paid", "pending", "put", "read",
+    "run", "seen", "sent", "set", "shown", "sold", "sown", "spent", "stolen", "taken", "unpaid", "won",
+    "worn", "written",
+];
+
+/// Participles of what one does oneself: "who joined", not "who were joined".
+const INTRANSITIVE: &[&str] = &[
+    "arrived",
+    "began",
+    "begun",
+    "departed",
+    "died",
+    "ended",
+    "entered",
+    "expired",
+    "finished",
+    "happened",
+    "joined",
+    "landed",
+    "left",
+    "occurred",
+    "opted",
+    "passed",
+    "registered",
+    "resigned",
+    "retired",
+    "returned",
+    "started",
+    "visited",
+];
+
+/// Adjectives that flags are named after, besides participles.
+const ADJECTIVES: &[&str] = &[
+    "active",
+    "alive",
+    "annual",
+    "anonymous",
+    "automatic",
+    "available",
+    "complete",
+    "correct",
+    "critical",
+    "digital",
+    "electric",
+    "explicit",
+    "fatal",
+    "final",
+    "flaky",
+    "free",
+    "frozen",
+    "fragile",
+    "hazardous",
+    "idle",
+    "inactive",
+    "internal",
+    "international",
+    "late",
+    "live",
+    "local",
+    "manual",
+    "mobile",
+    "new",
+    "offline",
+    "online",
+    "organic",
+    "own",
+    "positive",
+    "private",
+    "public",
+    "ranked",
+    "recurring",
+    "remote",
+    "roaming",
+    "rural",
+    "successful",
+    "unknown",
+    "urgent",
+    "usable",
+    "valid",
+    "viewable",
+    "visible",
+    "wrong",
+    "normal",
+    "low",
+    "high",
+    "medium",
+    "minor",
+    "major",
+    "routine",
+    "standard",
+];
+
+const PEOPLE: &[&str] = &[
+    "accountant",
+    "agent",
+    "applicant",
+    "assistant",
+    "candidate",
+    "child",
+    "citizen",
+    "client",
+    "contact",
+    "guest",
+    "member",
+    "nurse",
+    "parent",
+    "patient",
+    "people",
+    "person",
+    "pilot",
+    "resident",
+    "student",
+    "technician",
+    "tenant",
+    "visitor",
+    "veterinarian",
+    "representative",
+    "staff",
+    "participant",
+    "author",
+    "donor",
+    "contractor",
+    "advertiser",
+    "doctor",
+    "supervisor",
+    "inspector",
+    "creator",
+    "translator",
+    "actor",
+    "instructor",
+    "prescriber",
+    "cardholder",
+];
+
+/// Nouns in "er" and "or" that are no people.
+const NOT_PEOPLE: &[&str] = &[
+    "banner",
+    "center",
+    "container",
+    "counter",
+    "order",
+    "number",
+    "paper",
+    "sensor",
+    "server",
+    "tower",
+    "trailer",
+    "runner",
+    "cover",
+    "offer",
+    "letter",
+    "meter",
+    "tender",
+    "transfer",
+    "router",
+    "printer",
+    "charger",
+    "helicopter",
+    "scanner",
+    "water",
+    "power",
+    "layer",
+    "folder",
+    "door",
+    "floor",
+    "error",
+    "factor",
+    "sector",
+    "monitor",
+    "indicator",
+    "vendor",
+    "voucher",
+    "newsletter",
+    "parameter",
+    "other",
+    "quarter",
+    "register",
+    "filter",
+    "cluster",
+    "computer",
+    "connector",
+    "color",
+    "sponsor",
+    "tanker",
+    "ferry",
+    "container number",
+    "supplier",
+    "carrier",
+    "retailer",
+    "manufacturer",
+    "master",
+    "timer",
+    "weather",
+    "chapter",
+    "corridor",
+    "elevator",
+    "reactor",
+    "vector",
+    "user interface",
+    "mixer",
+    "boiler",
+    "steamer",
+    "answer",
+];
+
+const IRREGULAR: &[(&str, &str)] = &[
+    ("person", "people"),
+    ("child", "children"),
+    ("man", "men"),
+    ("woman", "women"),
+    ("foot", "feet"),
+    ("tooth", "teeth"),
+    ("analysis", "analyses"),
+    ("axis", "axes"),
+    ("basis", "bases"),
+    ("crisis", "crises"),
+    ("criterion", "criteria"),
+    ("half", "halves"),
+    ("life", "lives"),
+    ("shelf", "shelves"),
+    ("leaf", "leaves"),
+    ("knife", "knives"),
+    ("index", "indexes"),
+    ("bus", "buses"),
+    ("gas", "gases"),
+    ("quiz", "quizzes"),
+    ("movie", "movies"),
+    ("cookie", "cookies"),
+    ("calorie", "calories"),
+    ("hero", "heroes"),
+    ("status", "statuses"),
+    ("campus", "campuses"),
+    ("virus", "viruses"),
+    ("bonus", "bonuses"),
+    ("lens", "lenses"),
+];
+
+/// Words without a plural of their own.
+const SAME: &[&str] = &[
+    "aircraft",
+    "data",
+    "equipment",
+    "feedback",
+    "fish",
+    "gear",
+    "information",
+    "inventory",
+    "metadata",
+    "news",
+    "police",
+    "series",
+    "species",
+    "staff",
+    "staffing",
+    "stock",
+    "traffic",
+    "dwell",
+    "flow",
+    "music",
+    "squad",
+    "cdr",
+];
+
+/// The words of a name in lower case, short forms spelled out: `custAddr_ID` is "customer", "address", "ID".
+pub(super) fn of_name(name: &str) -> Vec<String> {
+    raw(name).iter().flat_map(|word| spelled(word)).collect()
+}
+
+/// The words of a name in lower case as they stand there.
+pub(super) fn raw(name: &str) -> Vec<String> {
+    let characters: Vec<char> = name.chars().collect();
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    for (i, &c) in characters.iter().enumerate() {
+        let (before, after) = (i.checked_sub(1).map(|b| characters[b]), characters.get(i + 1));
+        let hump = c.is_uppercase()
+            && before.is_some_and(|b| {
+                b.is_lowercase()
+                    || b.is_numeric()
+                    || (b.is_uppercase() && after.is_some_and(|a| a.is_lowercase()))
+            });
+        if (!c.is_alphanumeric() || hump) && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+fn spelled(word: &str) -> Vec<String> {
+    if CAPITALS.contains(&word) {
+        return vec![word.to_uppercase()];
+    }
+    let long = SHORT
+        .iter()
+        .find(|(short, _)| *short == word)
+        .map_or(word, |(_, long)| long);
+    long.split(' ').map(str::to_owned).collect()
+}
+
+/// Whether a word can be said: it has a vowel, or is one that is spelled in capitals.
+pub(super) fn is_sayable(word: &str) -> bool {
+    let known =
+        word.chars().any(|c| c.is_uppercase()) || word.chars().all(char::is_numeric) || !word.is_ascii();
+    known || (word.len() > 1 && word.contains(['a', 'e', 'i', 'o', 'u', 'y']))
+}
+
+/// The plural of a noun phrase: of its last word, or of the word before "of", "in" and the like.
+pub(super) fn plural(phrase: &str) -> String {
+    by_head(phrase, plural_word)
+}
+
+/// The singular of a noun phrase.
+pub(super) fn singular(phrase: &str) -> String {
+    by_head(phrase, singular_word)
+}
+
+fn by_head(phrase: &str, change: fn(&str) -> String) -> String {
+    let words: Vec<&str> = phrase.split(' ').collect();
+    let end = words.iter().position(|w| {
+        matches!(
+            *w,
+            "of" | "in" | "at" | "for" | "on" | "per" | "without" | "with" | "to"
+        )
+    });
+    let mut head = end.unwrap_or(words.len()).saturating_sub(1);
+    if head > 0 && (words[head].ends_with("ed") && is_participle(words[head]) || words[head] == "built") {
+        // "dates filed", "years built"
+        head -= 1;
+    }
+    let changed: Vec<String> = words
+        .iter()
+        .enumerate()
+        .map(|(i, word)| {
+            if i == head {
+                change(word)
+            } else {
+                (*word).to_owned()
+            }
+        })
+        .collect();
+    changed.join(" ")
+}
+
+fn plural_word(word: &str) -> String {
+    if SAME.contains(&word) || !word.ends_with(char::is_alphabetic) {
+        return word.to_owned();
+    }
+    if let Some((_, many)) = IRREGULAR.iter().find(|(one, _)| *one == word) {
+        return (*many).to_owned();
+    }
+    if word.len() > 1 && word.chars().all(|c| !c.is_lowercase()) {
+        return format!("{word}s");
+    }
+    if is_plural(word) {
+        return word.to_owned();
+    }
+    match word {
+        w if w.ends_with('y') && !w.ends_with_any(&["ay", "ey", "oy", "uy"]) => {
+            format!("{}ies", &w[..w.len() - 1])
+        }
+        w if w.ends_with_any(&["s", "x", "z", "ch", "sh"]) => format!("{w}es"),
+        w => format!("{w}s"),
+    }
+}
+
+trait EndsWithAny {
+    fn ends_with_any(&self, ends: &[&str]) -> bool;
+}
+
+impl EndsWithAny for str {
+    fn ends_with_any(&self, ends: &[&str]) -> bool {
+        ends.iter().any(|end| self.ends_with(end))
+    }
+}
+
+fn singular_word(word: &str) -> String {
+    if SAME.contains(&word) {
+        return word.to_owned();
+    }
+    if let Some((one, _)) = IRREGULAR.iter().find(|(one, many)| *many == word || *one == word) {
+        return (*one).to_owned();
+    }
+    if !is_plural(word) {
+        return word.to_owned();
+    }
+    match word {
+        w if w.ends_with("ies") && w.len() > 4 => format!("{}y", &w[..w.len() - 3]),
+        w if w.ends_with_any(&["sses", "xes", "ches", "shes", "zzes"]) => w[..w.len() - 2].to_owned(),
+        w => w[..w.len() - 1].to_owned(),
+    }
+}
+
+/// Whether a word looks like a plural.
+pub(super) fn is_plural(word: &str) -> bool {
+    if SAME.contains(&word) || IRREGULAR.iter().any(|(one, _)| *one == word) {
+        return false;
+    }
+    if IRREGULAR.iter().any(|(_, many)| *many == word) {
+        return true;
+    }
+    word.len() > 3 && word.ends_with('s') && !word.ends_with_any(&["ss", "us", "is", "ous"])
+}
+
+/// Whether a word is a past participle or tells a state in the same way: "shipped", "sent", "open".
+pub(super) fn is_participle(word: &str) -> bool {
+    PARTICIPLES.contains(&word)
+        || (word.len() > 4
+            && word.ends_with("ed")
+            && !matches!(word, "speed" | "breed" | "need" | "feed" | "seed"))
+}
+
+/// Whether it is done by the thing itself: "joined", "left".
+pub(super) fn is_intransitive(word: &str) -> bool {
+    INTRANSITIVE.contains(&word)
+}
+
+/// Whether a word can stand before a noun and tell its state.
+pub(super) fn is_adjective(word: &str) -> bool {
+    let last = word.rsplit([' ', '-']).next().unwrap_or(word);
+    is_participle(last) || ADJECTIVES.contains(&last)
+}
+
+/// Whether a noun phrase means people: "who" rather than "that".
+pub(super) fn is_person(noun: &str) -> bool {
+    let last = noun.rsplit(' ').next().unwrap_or(noun);
+    let last = singular_word(last);
+    if NOT_PEOPLE.contains(&last.as_str()) {
+        return false;
+    }
+    PEOPLE.contains(&last.as_str()) || ((last.ends_with("er") || last.ends_with("ee")) && last.len() > 4)
+}
+
+/// The phrase with "a" or "an" before it.
+pub(super) fn with_article(phrase: &str) -> String {
+    let first = phrase.split([' ', '-']).next().unwrap_or_default();
+    let spelled = first.len() > 1 && first.chars().all(|c| !c.is_lowercase());
+    let vowel = if spelled {
+        first.starts_with(['A', 'E', 'F', 'H', 'I', 'L', 'M', 'N', 'O', 'R', 'S', 'X'])
+    } else {
+        first.to_lowercase().starts_with(['a', 'e', 'i', 'o', 'u'])
+            && !["uni", "use", "usa", "eu", "one", "uti"]
+                .iter()
+                .any(|start| first.to_lowercase().starts_with(start))
+    };
+    format!("{} {phrase}", if vowel { "an" } else { "a" })
+}
+
+/// "a, b and c" with any last word.
+pub(super) fn list(items: &[String], last: &str) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [start @ .., end] => format!("{} {last} {end}", start.join(", ")),
+    }
+}
+
+/// The text with its first letter in upper case.
+pub(super) fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_and_spelled_out() {
+        let words = |name| of_name(name).join(" ");
+        assert_eq!(words("custAddr_ID"), "customer address ID");
+        assert_eq!(words("HTTPStatus"), "HTTP status");
+        assert_eq!(words("QTY_PICKED"), "quantity picked");
+        assert_eq!(words("größe"), "größe");
+    }
+
+    #[test]
+    fn nouns_change_their_number() {
+        for (one, many) in [
+            ("order", "orders"),
+            ("delivery", "deliveries"),
+            ("day", "days"),
+            ("address", "addresses"),
+            ("status", "statuses"),
+            ("child", "children"),
+            ("aircraft", "aircraft"),
+            ("cost of goods sold", "costs of goods sold"),
+            ("box", "boxes"),
+            ("order ID", "order IDs"),
+        ] {
+            assert_eq!(plural(one), many);
+            if one != "order ID" {
+                assert_eq!(singular(many), one);
+            }
+        }
+    }
+
+    #[test]
+    fn people_are_told_from_things() {
+        assert!(is_person("customer") && is_person("employee") && is_person("students"));
+        assert!(!is_person("order") && !is_person("sensor") && !is_person("trip"));
+    }
+}
