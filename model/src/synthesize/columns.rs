@@ -103,7 +103,12 @@ impl Attribute {
             .flatten();
         let mut noun = noun(column, own, role, unit, owners);
         let role = match role {
-            Role::Measure(measure) => Role::Measure(measured(&noun, &column.name, measure)),
+            Role::Measure(measure) => {
+                let mut measure = measured(&noun, &column.name, measure);
+                // What lies between two bounds is a grade, and grades are not added up.
+                measure.additive &= descriptions::range(&column.description).is_none();
+                Role::Measure(measure)
+            }
             Role::Category | Role::Label if noun.rsplit(' ').next().is_some_and(is_open_end) => Role::Other,
             other => other,
         };

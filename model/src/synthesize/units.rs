@@ -57,6 +57,7 @@ const UNITS: &[(&str, &str, &str)] = &[
     ("eth", "ETH", "ETH"),
     ("gwei", "gwei", "gwei"),
     ("ntu", "NTU", "NTU"),
+    ("kbps", "kbit/s", "kbit/s"),
 ];
 
 /// The unit at the end of a name's words, where other words stand before it.

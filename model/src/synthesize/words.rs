@@ -6,9 +6,7 @@ const SHORT: &[(&str, &str)] = &[
     ("addr", "address"),
     ("amt", "amount"),
     ("ann", "annual"),
-    ("app", "app"),
     ("arr", "arrival"),
-    ("avail", "available"),
     ("avg", "average"),
     ("cat", "category"),
     ("cd", "code"),
@@ -22,13 +20,11 @@ const SHORT: &[(&str, &str)] = &[
     ("dest", "destination"),
     ("dim", "dimension"),
     ("dob", "birth date"),
-    ("dst", "destination"),
     ("dt", "date"),
     ("dur", "duration"),
     ("emp", "employee"),
     ("evt", "event"),
     ("fw", "firmware"),
-    ("geo", "geo"),
     ("hr", "hour"),
     ("hw", "hardware"),
     ("imp", "impression"),
@@ -59,7 +55,6 @@ const SHORT: &[(&str, &str)] = &[
     ("qty", "quantity"),
     ("rec", "record"),
     ("ref", "reference"),
-    ("rev", "revision"),
     ("sched", "scheduled"),
     ("seq", "sequence number"),
     ("src", "source"),
@@ -386,6 +381,9 @@ fn spelled(word: &str) -> Vec<String> {
     if CAPITALS.contains(&word) {
         return vec![word.to_uppercase()];
     }
+    if word == "ids" {
+        return vec!["IDs".to_owned()];
+    }
     let long = SHORT
         .iter()
         .find(|(short, _)| *short == word)
@@ -494,7 +492,7 @@ pub(super) fn is_plural(word: &str) -> bool {
     if IRREGULAR.iter().any(|(_, many)| *many == word) {
         return true;
     }
-    word.len() > 3 && word.ends_with('s') && !word.ends_with_any(&["ss", "us", "is", "ous"])
+    word == "IDs" || word.len() > 3 && word.ends_with('s') && !word.ends_with_any(&["ss", "us", "is", "ous"])
 }
 
 /// Whether a word is a past participle or tells a state in the same way: "shipped", "sent", "open".

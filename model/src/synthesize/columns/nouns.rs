@@ -140,6 +140,16 @@ fn time_words(own: Vec<String>, name: &str) -> Vec<String> {
     if let ([only], "at" | "on") = (own.as_slice(), last) {
         return vec![if only == "on" { "date" } else { "time" }.to_owned()];
     }
+    if let ([way @ ("in" | "out" | "on" | "off")], true) = (
+        raw.iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .get(..1)
+            .unwrap_or_default(),
+        raw.len() == 2 && last == "at",
+    ) {
+        return vec!["time".to_owned(), (*way).to_owned()];
+    }
     if own.len() > 1 && matches!(last, "at" | "on" | "ts" | "date" | "time" | "dt" | "day") {
         let kind = if matches!(last, "on" | "date" | "dt" | "day") {
             "date"

@@ -20,7 +20,10 @@ pub(super) fn conditions_beside(
 ) -> Vec<Condition> {
     let mut found = conditions::some(source, dice, most);
     found.retain(|c| Some(&c.about) != argument);
-    found.retain(|c| c.about != dimension.about || c.is_time && dimension.is_time && !c.sql.contains(" = '"));
+    found.retain(|c| {
+        c.about != dimension.about
+            || c.is_time && dimension.is_time && (c.sql.contains(">= '") || c.sql.contains("YEAR"))
+    });
     conditions::complete(source, dice, &mut found);
     found
 }
