@@ -443,7 +443,7 @@ fn state(name: &str) -> State {
     let raw = words::raw(name);
     let spelled = |from: usize| {
         let rest: Vec<String> = words::of_name(name).into_iter().skip(from).collect();
-        rest.join(" ").replace("no show", "no-show")
+        rest.join(" ").replace("number show", "no-show")
     };
     let first = raw.first().map(String::as_str).unwrap_or_default();
     let last = raw.last().map(String::as_str).unwrap_or_default();

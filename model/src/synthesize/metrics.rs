@@ -123,6 +123,7 @@ pub(super) fn different(source: &Source<'_>, dice: &mut Dice) -> Option<Metric> 
             && f.attribute.values.is_empty()
             && Some(&f.sql) != own_key.as_ref()
             && f.attribute.noun != "ID"
+            && !f.attribute.noun.ends_with(" by")
     });
     let field = *dice.pick(&fields)?;
     let noun = thing(&field.attribute.noun);

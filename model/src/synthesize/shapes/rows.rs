@@ -315,7 +315,8 @@ fn subject_one(source: &Source<'_>, rows: &str) -> String {
 /// The last rows by time.
 pub(super) fn latest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
-    let times = source.own(|a| a.role == Role::Time && a.event.is_some());
+    let times =
+        source.own(|a| a.role == Role::Time && matches!(a.event, Some(Event::Passive(_) | Event::Active(_))));
     let time = match source.table_time() {
         Some(time) if source.table.dated => time,
         _ => *dice.pick(&times)?,
