@@ -19,5 +19,7 @@ mod resume;
 mod run;
 #[path = "finetune/stored.rs"]
 mod stored;
+#[path = "finetune/synthesize.rs"]
+mod synthesize;
 #[path = "finetune/train.rs"]
 mod train;

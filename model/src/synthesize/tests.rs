@@ -1,5 +1,5 @@
 //! The synthesizer from outside, with a check that only looks at the text. GoogleSQL's word on what is made comes with
-//! `finetune data synthesize`, which a test of the whole runs.
+//! `finetune data synthesize`, which `tests/finetune/synthesize.rs` runs.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
