@@ -12,6 +12,8 @@ use rusqlite::types::Type as SqlType;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
+use crate::store::hexadecimal;
+
 mod lines;
 mod redact;
 
@@ -232,11 +234,7 @@ impl Completion {
             hasher.update([0]);
         }
         hasher.update(self.offered_at.to_le_bytes());
-        hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hexadecimal(hasher)
     }
 }
 

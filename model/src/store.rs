@@ -21,6 +21,7 @@ mod wheel;
 
 pub use error::StoreError;
 pub use files::Digest;
+pub(crate) use files::hexadecimal;
 use locate::{Locate, Locations};
 
 /// The environment variable that names another cache folder.

@@ -24,7 +24,7 @@ pub struct Digest {
 }
 
 /// The hash in lower-case hexadecimal.
-pub(super) fn hexadecimal(hash: Sha256) -> String {
+pub(crate) fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -15,11 +15,9 @@ const MOST_ROWS: usize = 256;
 pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
     let output = fused::rms_norm(&x.detach().contiguous()?, weight, epsilon as f32)?;
     let weight = weight.clone();
-    graph::apply("rms-norm", &[x], output, move |node| {
+    graph::apply("rms-norm", x, output, move |x, dy| {
         let kernels = kernels::of(weight.device());
-        let dy = node.gradient.contiguous()?;
-        let dx = kernels.rms_norm_backward(&node.inputs[0].contiguous()?, &weight, epsilon, &dy, None)?;
-        Ok(vec![Some(dx)])
+        kernels.rms_norm_backward(&x.contiguous()?, &weight, epsilon, &dy.contiguous()?, None)
     })
 }
 
@@ -50,8 +48,7 @@ pub(crate) fn cross_entropy_rows(weight: &FrozenWeight, hidden: &Tensor, targets
         return Ok(losses);
     }
     let slopes = Tensor::cat(&slopes, 0)?;
-    graph::apply("cross-entropy", &[hidden], losses, move |node| {
-        let of_rows = node.gradient.to_dtype(slopes.dtype())?.unsqueeze(1)?;
-        Ok(vec![Some(slopes.broadcast_mul(&of_rows)?)])
+    graph::apply("cross-entropy", hidden, losses, move |_, gradient| {
+        slopes.broadcast_mul(&gradient.to_dtype(slopes.dtype())?.unsqueeze(1)?)
     })
 }

@@ -101,8 +101,8 @@ impl Objective for Preferences<'_> {
         }
         let gradient = token_slopes(&slopes, batch, losses.device())?;
         let value = Tensor::new(tally.loss as f32, losses.device())?;
-        let loss = graph::apply("preference", &[&losses], value, move |node| {
-            Ok(vec![Some(gradient.broadcast_mul(node.gradient)?)])
+        let loss = graph::apply("preference", &losses, value, move |_, of_loss| {
+            gradient.broadcast_mul(of_loss)
         })?;
         Ok((loss, tally))
     }

@@ -108,8 +108,8 @@ impl Objective for Regression<'_> {
         let slopes: Vec<f32> = errors.iter().map(|e| e.clamp(-DELTA, DELTA) as f32).collect();
         let slopes = Tensor::new(slopes, scores.device())?;
         let value = Tensor::new(tally.loss as f32, scores.device())?;
-        let loss = graph::apply("huber", &[&scores], value, move |node| {
-            Ok(vec![Some(slopes.broadcast_mul(node.gradient)?)])
+        let loss = graph::apply("huber", &scores, value, move |_, of_loss| {
+            slopes.broadcast_mul(of_loss)
         })?;
         Ok((loss, tally))
     }

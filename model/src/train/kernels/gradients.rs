@@ -11,7 +11,6 @@ use crate::gguf::Quantization;
 use crate::lora::Projection;
 use crate::random::Random;
 use crate::train::dropout::Dropout;
-use crate::train::graph;
 use crate::train::head::{cross_entropy_rows, rms_norm};
 use crate::train::linear::{ByX, FrozenWeight, Linear};
 use crate::train::parameters::Pair;
@@ -42,22 +41,25 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
     most(&(a - b).unwrap()) / most(b).max(1e-12)
 }
 
-/// Holds the gradients of Σ u·f(inputs), u random, against central differences; the sums are made in F64.
-fn check(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], tolerance: f64) {
-    let vars: Vec<Var> = inputs.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
-    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
-    let output = f(&tracked).unwrap();
+/// Holds the gradients of Σ u·f(inputs), u random, that `backward` makes of the inputs and u against central
+/// differences; the sums are made in F64.
+fn check(
+    f: impl Fn(&[Tensor]) -> Result<Tensor>,
+    backward: impl Fn(&[Tensor], &Tensor) -> Result<Vec<Tensor>>,
+    inputs: &[Tensor],
+    tolerance: f64,
+) {
+    let output = f(inputs).unwrap();
     let u = numbers(output.dims(), 99);
-    let store = (output * &u).unwrap().sum_all().unwrap().backward().unwrap();
+    let gradients = backward(inputs, &u).unwrap();
+    assert_eq!(gradients.len(), inputs.len());
     let u = u.to_dtype(DType::F64).unwrap();
     let sum = |inputs: &[Tensor]| -> f64 {
         let y = f(inputs).unwrap().to_dtype(DType::F64).unwrap();
         (y * &u).unwrap().sum_all().unwrap().to_scalar().unwrap()
     };
     for (index, input) in inputs.iter().enumerate() {
-        let gradient = store
-            .get(&vars[index])
-            .unwrap_or_else(|| panic!("input {index} has no gradient"));
+        let gradient = &gradients[index];
         assert_eq!(gradient.dims(), input.dims());
         let scale = most(gradient);
         assert!(scale > 1e-3, "the gradient of input {index} vanishes");
@@ -82,6 +84,17 @@ fn check(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], tolerance: 
     }
 }
 
+/// [`check`] for an operation of the graph.
+fn check_in_graph(f: impl Fn(&Tensor) -> Result<Tensor>, input: Tensor, tolerance: f64) {
+    let backward = |inputs: &[Tensor], u: &Tensor| {
+        let var = Var::from_tensor(&inputs[0])?;
+        let store = (f(var.as_tensor())? * u)?.sum_all()?.backward()?;
+        let gradient = store.get(&var).expect("the input has a gradient");
+        Ok(vec![gradient.clone()])
+    };
+    check(|x| f(&x[0]), backward, &[input], tolerance);
+}
+
 fn linear(rank: Option<usize>) -> Linear {
     let pair = rank.map(|rank| Pair {
         layer: 0,
@@ -96,41 +109,33 @@ fn linear(rank: Option<usize>) -> Linear {
 
 #[test]
 fn frozen_modules_have_their_gradient() {
-    let module = |x: &[Tensor]| {
-        let output = linear(None).forward(&x[0].detach(), None)?;
-        graph::apply("linear", &[&x[0]], output, |node| {
-            let gradients = linear(None).backward(&node.inputs[0], node.gradient, ByX::Wanted(None), None)?;
-            assert!(gradients.pair.is_none());
-            Ok(vec![gradients.x])
-        })
+    let backward = |x: &[Tensor], dy: &Tensor| {
+        let gradients = linear(None).backward(&x[0], dy, ByX::Wanted(None), None)?;
+        assert!(gradients.pair.is_none());
+        Ok(vec![gradients.x.unwrap()])
     };
-    check(module, &[numbers(&[5, 64], 3)], 2e-4);
+    let forward = |x: &[Tensor]| linear(None).forward(&x[0], None);
+    check(forward, backward, &[numbers(&[5, 64], 3)], 2e-4);
 }
 
 #[test]
 fn modules_with_a_pair_have_their_gradients() {
-    let dropping = Dropout::new(0.3, Some(1));
-    for dropout in [None, dropping] {
-        module_with_a_pair_has_its_gradients(dropout);
-    }
-}
-
-fn module_with_a_pair_has_its_gradients(dropout: Option<Dropout>) {
-    let module = |x: &[Tensor]| {
+    let with = |x: &[Tensor]| {
         let linear = linear(Some(4));
         let pair = linear.pair.as_ref().unwrap();
-        pair.a.set(&x[1].detach()).unwrap();
-        pair.b.set(&x[2].detach()).unwrap();
-        let output = linear.forward(&x[0].detach(), dropout)?;
-        graph::apply("linear", &[&x[0], &x[1], &x[2]], output, move |node| {
-            let by_x = ByX::Wanted(None);
-            let gradients = linear.backward(&node.inputs[0], node.gradient, by_x, dropout)?;
-            let [a, b] = gradients.pair.unwrap();
-            Ok(vec![gradients.x, Some(a), Some(b)])
-        })
+        pair.a.set(&x[1]).unwrap();
+        pair.b.set(&x[2]).unwrap();
+        linear
     };
     let inputs = [numbers(&[5, 64], 3), numbers(&[4, 64], 4), numbers(&[32, 4], 5)];
-    check(module, &inputs, 2e-4);
+    for dropout in [None, Dropout::new(0.3, Some(1))] {
+        let backward = |x: &[Tensor], dy: &Tensor| {
+            let gradients = with(x).backward(&x[0], dy, ByX::Wanted(None), dropout)?;
+            let [a, b] = gradients.pair.unwrap();
+            Ok(vec![gradients.x.unwrap(), a, b])
+        };
+        check(|x| with(x).forward(&x[0], dropout), backward, &inputs, 2e-4);
+    }
 }
 
 #[test]
@@ -159,7 +164,7 @@ fn frozen_weights_are_the_dequantized_product() {
 #[test]
 fn rms_norm_has_its_gradient() {
     let scale = numbers(&[64], 1);
-    check(|x| rms_norm(&x[0], &scale, 1e-5), &[numbers(&[5, 64], 2)], 3e-4);
+    check_in_graph(|x| rms_norm(x, &scale, 1e-5), numbers(&[5, 64], 2), 3e-4);
 }
 
 #[test]
@@ -176,28 +181,22 @@ fn heads_move_and_turn_there_and_back() {
     assert_eq!(split.dims(), [2, 3, 7, 16]);
     let back = kernels.merge_heads(&split, rotation(true)).unwrap();
     assert!(difference(&back, &x) < 1e-6);
-    let module = |x: &[Tensor]| {
-        let output = kernels.split_heads(&x[0].detach(), 2, 3, rotation(false))?;
-        let (cos, sin) = (cos.clone(), sin.clone());
-        graph::apply("heads", &[&x[0]], output, move |node| {
-            let (cos, sin) = (&cos, &sin);
-            let back = Some(Rotation { cos, sin, back: true });
-            Ok(vec![Some(kernels.merge_heads(node.gradient, back)?)])
-        })
-    };
-    check(module, &[x], 2e-4);
+    check(
+        |x| kernels.split_heads(&x[0], 2, 3, rotation(false)),
+        |_, dy| Ok(vec![kernels.merge_heads(dy, rotation(true))?]),
+        &[x],
+        2e-4,
+    );
 }
 
 #[test]
 fn swiglu_has_its_gradients() {
-    let module = |x: &[Tensor]| {
-        let output = of(&CPU).swiglu(&x[0].detach(), &x[1].detach())?;
-        graph::apply("swiglu", &[&x[0], &x[1]], output, |node| {
-            let (gate, up) = of(&CPU).swiglu_backward(&node.inputs[0], &node.inputs[1], node.gradient)?;
-            Ok(vec![Some(gate), Some(up)])
-        })
+    let backward = |x: &[Tensor], dy: &Tensor| {
+        let (gate, up) = of(&CPU).swiglu_backward(&x[0], &x[1], dy)?;
+        Ok(vec![gate, up])
     };
-    check(module, &[numbers(&[5, 16], 1), numbers(&[5, 16], 2)], 3e-4);
+    let inputs = [numbers(&[5, 16], 1), numbers(&[5, 16], 2)];
+    check(|x| of(&CPU).swiglu(&x[0], &x[1]), backward, &inputs, 3e-4);
 }
 
 fn attention_inputs() -> [Tensor; 3] {
@@ -212,20 +211,16 @@ fn attention_inputs() -> [Tensor; 3] {
 fn attention_has_its_gradients() {
     let mask = of(&CPU).causal_mask(4, 2, 6, DType::F32, &CPU).unwrap();
     let heads = |x: &[Tensor]| Heads {
-        q: x[0].detach(),
-        k: x[1].detach(),
-        v: x[2].detach(),
+        q: x[0].clone(),
+        k: x[1].clone(),
+        v: x[2].clone(),
     };
-    let module = |x: &[Tensor]| {
-        let output = of(&CPU).attention(&heads(x), mask.as_ref())?;
-        let mask = mask.clone();
-        graph::apply("attention", &[&x[0], &x[1], &x[2]], output, move |node| {
-            let heads = heads(node.inputs);
-            let by = of(&CPU).attention_backward(&heads, mask.as_ref(), node.gradient)?;
-            Ok(vec![Some(by.q), Some(by.k), Some(by.v)])
-        })
+    let backward = |x: &[Tensor], dy: &Tensor| {
+        let by = of(&CPU).attention_backward(&heads(x), mask.as_ref(), dy)?;
+        Ok(vec![by.q, by.k, by.v])
     };
-    check(module, &attention_inputs(), 5e-4);
+    let forward = |x: &[Tensor]| of(&CPU).attention(&heads(x), mask.as_ref());
+    check(forward, backward, &attention_inputs(), 5e-4);
 }
 
 #[test]
@@ -250,9 +245,9 @@ fn attention_is_plain_softmax_over_repeated_keys() {
 fn cross_entropy_has_its_gradient() {
     let weight = weight(64, 32, 1, None);
     let targets = Tensor::new(&[1u32, 5, 63, 0, 7], &CPU).unwrap();
-    check(
-        |x| cross_entropy_rows(&weight, &x[0], &targets),
-        &[numbers(&[5, 32], 2)],
+    check_in_graph(
+        |x| cross_entropy_rows(&weight, x, &targets),
+        numbers(&[5, 32], 2),
         1e-3,
     );
 }
