@@ -17,6 +17,8 @@ mod series;
 mod strings;
 mod whole_rows;
 
+pub(super) use pairs::{KEYS as PAIR_KEYS, NUMBERS as PAIR_NUMBERS};
+
 use super::columns::Role;
 use super::dice::Dice;
 use super::source::{Field, Source};
