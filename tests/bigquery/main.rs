@@ -9,6 +9,7 @@ mod emulator;
 mod faults;
 mod federation;
 mod live;
+mod made_rows;
 mod routines;
 mod run;
 mod support;

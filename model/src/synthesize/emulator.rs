@@ -17,8 +17,6 @@ use super::runs::{Outcome, Runner, RunnerError};
 
 /// How datasets are known that this command made and may delete.
 const OWN: &str = "made by finetune data synthesize";
-/// Rows of one request.
-const ROWS: usize = 100;
 /// Rows of a query that are looked at.
 const LOOKED_AT: usize = 2;
 /// A query that takes longer is given up.
@@ -200,12 +198,10 @@ impl Emulator {
 
     fn make_table(&self, table: &RowTable) -> Result<(), RequestError> {
         self.query(&table.ddl())?;
-        let path = format!("datasets/{}/tables/{}/insertAll", table.dataset, table.table);
-        for rows in table.rows.chunks(ROWS) {
-            let rows: Vec<Value> = rows.iter().map(|row| json!({"json": row})).collect();
-            self.call(Method::POST, &path, Some(&json!({"rows": rows})))?;
-        }
-        Ok(())
+        table
+            .inserts()
+            .iter()
+            .try_for_each(|sql| self.query(sql).map(|_| ()))
     }
 
     fn datasets(&self) -> MutexGuard<'_, Vec<String>> {
@@ -225,7 +221,7 @@ impl Emulator {
         }
         for table in &rows.tables {
             self.make_table(table).map_err(|error| EmulatorError::Table {
-                table: format!("{}.{}", table.dataset, table.table),
+                table: table.path(),
                 reason: error.to_string(),
             })?;
         }
