@@ -59,6 +59,8 @@ pub(super) struct Attribute {
     pub(super) role: Role,
     /// "delivery fee"
     pub(super) noun: String,
+    /// The noun without that of the struct that it is in, where it is in one: "genre" for "book genre".
+    pub(super) bare: Option<String>,
     pub(super) unit: Option<Unit>,
     pub(super) values: Vec<Value>,
     pub(super) range: Option<(f64, f64)>,
@@ -91,6 +93,8 @@ pub(super) enum State {
     Marked(String),
     /// "in arrears"
     Phrase(String),
+    /// "showed up": what it did.
+    Did(String),
 }
 
 impl Attribute {
@@ -101,7 +105,7 @@ impl Attribute {
         let unit = matches!(role, Role::Measure(_))
             .then(|| units::at_end(&words::raw(&column.name)))
             .flatten();
-        let mut noun = noun(column, own, role, unit, owners);
+        let (mut noun, bare) = noun(column, own, role, unit, owners);
         let role = match role {
             Role::Measure(measure) => {
                 let mut measure = measured(&noun, &column.name, measure);
@@ -115,8 +119,10 @@ impl Attribute {
         if let Some(rest) = noun.strip_prefix("number of ") {
             noun = rest.to_owned();
         }
+        let mut bare = bare.map(|bare| bare.strip_prefix("number of ").map(str::to_owned).unwrap_or(bare));
         if role == Role::Category {
             noun = words::singular(&noun);
+            bare = bare.map(|bare| words::singular(&bare));
         }
         Self {
             name: column.name.clone(),
@@ -130,6 +136,7 @@ impl Attribute {
             event: (role == Role::Time).then(|| event(&column.name)).flatten(),
             state: (role == Role::Flag).then(|| state(&column.name)),
             noun,
+            bare,
             path,
         }
     }
@@ -144,8 +151,8 @@ impl Attribute {
 }
 
 const KEYS: &[&str] = &[
-    "id", "uuid", "guid", "key", "number", "hash", "token", "uid", "code", "isin", "sku", "imo", "plate",
-    "pnr", "cve",
+    "sha", "slug", "barcode", "iban", "vin", "isbn", "ean", "id", "uuid", "guid", "key", "number", "hash",
+    "token", "uid", "code", "isin", "sku", "imo", "plate", "pnr", "cve",
 ];
 const LABELS: &[&str] = &[
     "name", "title", "nickname", "nick", "headline", "label", "username", "surname",
@@ -290,6 +297,114 @@ const NOT_ADDED: &[&str] = &[
     "value_limit",
 ];
 
+/// Words of numbers that add up.
+const ADDED: &[&str] = &[
+    "amount",
+    "amt",
+    "cost",
+    "costs",
+    "revenue",
+    "sales",
+    "turnover",
+    "spend",
+    "spent",
+    "paid",
+    "fee",
+    "fees",
+    "tax",
+    "discount",
+    "tip",
+    "fine",
+    "refund",
+    "refunded",
+    "gross",
+    "net",
+    "total",
+    "subtotal",
+    "sum",
+    "qty",
+    "quantity",
+    "count",
+    "cnt",
+    "duration",
+    "dur",
+    "elapsed",
+    "volume",
+    "vol",
+    "energy",
+    "consumption",
+    "area",
+    "postage",
+    "deposit",
+    "premium",
+    "prem",
+    "commission",
+    "bonus",
+    "payout",
+    "payment",
+    "principal",
+    "interest",
+    "rent",
+    "income",
+    "earnings",
+    "profit",
+    "loss",
+    "margin",
+    "traffic",
+    "attendance",
+    "distance",
+    "weight",
+    "production",
+    "output",
+    "usage",
+    "donation",
+    "claimed",
+    "budget",
+    "value",
+    "price",
+    "charge",
+    "charged",
+    "billed",
+    "credit",
+    "debit",
+    "pledged",
+    "raised",
+    "seconds",
+    "minutes",
+    "hours",
+    "days",
+    "rainfall",
+    "precipitation",
+    "waste",
+    "yield",
+    "inventory",
+    "stock",
+    "shipped",
+    "sold",
+    "returned",
+    "produced",
+    "scrapped",
+    "delivered",
+    "received",
+    "sent",
+    "added",
+    "removed",
+    "burned",
+    "points",
+    "wage",
+    "wages",
+    "delay",
+    "time",
+    "bytes",
+    "size",
+    "overtime",
+    "downtime",
+    "expense",
+    "expenses",
+    "reserve",
+    "mass",
+];
+
 fn role(column: &Column, words: &[String]) -> Role {
     let last = words.last().map(|w| w.to_lowercase()).unwrap_or_default();
     let raw = words::raw(&column.name);
@@ -369,6 +484,11 @@ fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let unit_price = raw.contains(&"unit".to_owned()) || raw.contains(&"per".to_owned());
     let tail: Vec<&String> = raw.iter().rev().take(2).collect();
     let level = tail.into_iter().any(of_name) || NOT_ADDED.contains(&last) || unit_price;
+    // Of a number that tells nothing of its kind nobody knows whether it adds up: a pulse does not.
+    let known = counted
+        || raw.iter().any(|w| ADDED.contains(&w.as_str()))
+        || ADDED.contains(&last)
+        || raw.len() > 1 && units::at_end(&raw).is_some();
     let weighs = matches!(last, "weight" | "distance") || raw.iter().any(|w| w == "bytes");
     let states = [
         "available",
@@ -383,7 +503,9 @@ fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
         "held",
     ];
     Measure {
-        additive: !raw.iter().any(|w| states.contains(&w.as_str())) && (!level || weighs && !counted),
+        additive: known
+            && !raw.iter().any(|w| states.contains(&w.as_str()))
+            && (!level || weighs && !counted),
         counted,
         aggregated: matches!(
             first,
@@ -409,6 +531,9 @@ fn event(name: &str) -> Option<Event> {
     let said = raw.join(" ");
     if raw.len() > 3 || said.contains("valid") {
         return None;
+    }
+    if raw == ["out"] {
+        return Some(Event::Passive("taken out".to_owned()));
     }
     let particle = matches!(last.as_str(), "up" | "in" | "out" | "off" | "back" | "away") && raw.len() == 2;
     let verb = if particle { raw[0].clone() } else { last.clone() };
@@ -461,9 +586,21 @@ fn state(name: &str) -> State {
         _ if raw.len() == 1 && words::is_adjective(last) => State::Adjective(spelled(0)),
         _ if raw.len() == 2
             && words::is_participle(first)
+            && matches!(last, "up" | "in")
+            && matches!(first, "showed" | "signed" | "opted" | "logged" | "checked") =>
+        {
+            State::Did(spelled(0))
+        }
+        _ if raw.len() == 2
+            && words::is_participle(first)
             && matches!(last, "back" | "up" | "off" | "out" | "in") =>
         {
             State::Adjective(spelled(0))
+        }
+        "machine" | "auto" | "self" | "fully" | "partly" | "newly" | "hand"
+            if raw.len() == 2 && words::is_participle(last) =>
+        {
+            State::Phrase(spelled(0))
         }
         _ if raw.len() == 2 && words::is_participle(last) => State::With(spelled(0)),
         "no" | "do" | "open" | "first" => State::Marked(spelled(0)),

@@ -51,7 +51,14 @@ pub(super) fn exactly(source: &Source<'_>, dice: &mut Dice, count: usize) -> Vec
         if found.len() == count {
             break;
         }
-        if let Some(condition) = one(source, dice)
+        let drawn = one(source, dice).map(|condition| {
+            if dice.chance(0.06) {
+                either(source, condition, dice)
+            } else {
+                condition
+            }
+        });
+        if let Some(condition) = drawn
             && found
                 .iter()
                 .all(|other| other.about != condition.about && !(other.is_time && condition.is_time))
@@ -98,8 +105,9 @@ pub(super) fn one(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
             Role::Time => 2.0,
             Role::Year => 1.5,
             Role::Text | Role::Email | Role::Path => 0.8,
-            Role::Label => 0.6,
-            Role::Key | Role::Other => 0.0,
+            Role::Label => 0.8,
+            Role::Key => 0.5,
+            Role::Other => 0.0,
         };
         of_role * if field.owner.is_some() { 0.7 } else { 1.0 }
     };
@@ -123,6 +131,27 @@ pub(super) fn one(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
     on_field(source, field, dice)
 }
 
+/// The condition or another one, where both are said alike: "with a cost over 50 or a discount over 10".
+pub(super) fn either(source: &Source<'_>, first: Condition, dice: &mut Dice) -> Condition {
+    let plain = |c: &Condition| {
+        c.owner.is_none() && !c.is_time && c.post.starts_with("with ") && !c.sql.contains(" OR ")
+    };
+    let Some(second) =
+        one(source, dice).filter(|second| plain(second) && plain(&first) && second.about != first.about)
+    else {
+        return first;
+    };
+    let or =
+        |text: &str, more: &str, verb: &str| format!("{text} or {}", more.strip_prefix(verb).unwrap_or(more));
+    Condition {
+        sql: format!("({} OR {})", first.sql, second.sql),
+        post: or(&first.post, &second.post, "with "),
+        predicate: or(&first.predicate, &second.predicate, "has "),
+        adjective: None,
+        ..first
+    }
+}
+
 fn is_main(source: &Source<'_>, field: &Field<'_>) -> bool {
     source.time().is_some_and(|time| time.sql == field.sql)
 }
@@ -143,10 +172,15 @@ pub(super) fn on_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) 
             Role::Measure(_) => on_measure(field, dice),
             Role::Time => on_time(source, field, dice),
             Role::Year => Some(on_year(attribute, &field.sql, dice)),
+            Role::Label if dice.chance(0.6) => on_name(field, words::is_person(owner), dice),
             Role::Text | Role::Email | Role::Path | Role::Label => on_text(field, dice),
-            Role::Key | Role::Other => None,
+            Role::Key => on_code(source, field, dice),
+            Role::Other => None,
         }
     }?;
+    if words::is_person(owner) && condition.post.starts_with("that ") {
+        condition.post.replace_range(..4, "who");
+    }
     condition.owner = field.owner;
     condition.about.clone_from(&field.sql);
     Some(condition)
@@ -180,17 +214,122 @@ const POOLS: &[(&[&str], &[&str])] = &[
     (&["os"], &["Android", "iOS", "Windows", "Linux"]),
 ];
 
+/// Values of columns that tell nothing of theirs: whoever asks knows them, and the answer has them as they were typed.
+const NAMES: &[&str] = &[
+    "Orion",
+    "Blue River",
+    "Maple",
+    "Sunrise",
+    "Kestrel",
+    "Delta 4",
+    "Harbor",
+    "north",
+    "Velvet",
+    "Group B",
+    "alpha",
+    "X2",
+];
+const PEOPLE: &[&str] = &[
+    "Anna Berg",
+    "Tom Fuller",
+    "Mei Tanaka",
+    "Luis Ortega",
+    "Sara Lind",
+    "Omar Haddad",
+    "Nora Weiss",
+    "Ben Okafor",
+];
+
+/// A code as it might stand in a column: "I10", "XK-204".
+fn code(dice: &mut Dice) -> String {
+    let letter = dice.word(&["A", "B", "I", "K", "M", "R", "T", "X"]);
+    match dice.below(4) {
+        0 => format!("{letter}{}", dice.between(10, 99)),
+        1 => format!(
+            "{letter}{}-{}",
+            dice.word(&["C", "K", "L", "T"]),
+            dice.between(100, 999)
+        ),
+        2 => format!("{letter}{}.{}", dice.between(10, 99), dice.between(0, 9)),
+        _ => format!("{}-{}", dice.between(10, 99), dice.between(1000, 9999)),
+    }
+}
+
+/// A condition on a code or a number that identifies.
+fn on_code(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
+    let attribute = field.attribute;
+    let own = source.key().is_some_and(|key| key.sql == field.sql);
+    if own || attribute.noun == "ID" || attribute.noun.ends_with(" by") {
+        return None;
+    }
+    let value = match attribute.data_type {
+        DataType::String if attribute.noun.split(' ').any(|w| w == "IP" || w == "address") => {
+            Value::string(&format!(
+                "10.{}.{}.{}",
+                dice.between(0, 9),
+                dice.between(0, 254),
+                dice.between(1, 254)
+            ))
+        }
+        DataType::String => Value::string(&code(dice)),
+        DataType::Int64 => {
+            let number = dice.between(101, 98_999).to_string();
+            Value {
+                sql: number.clone(),
+                said: number,
+            }
+        }
+        _ => return None,
+    };
+    let said = said(&value, dice);
+    Some(simple(
+        format!("{} = {}", field.sql, value.sql),
+        &format!("{} {said}", attribute.noun),
+    ))
+}
+
+/// A condition on a name: that it is this one.
+fn on_name(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Condition> {
+    let noun = &field.attribute.noun;
+    let of_people = is_person || words::is_person(noun.strip_suffix(" name").unwrap_or_default());
+    let whole = ["first", "last", "nick", "user", "surname"]
+        .iter()
+        .all(|part| !noun.contains(part));
+    if of_people && !whole {
+        return None;
+    }
+    let value = Value::string(dice.pick(if of_people { PEOPLE } else { NAMES })?);
+    let said = if dice.chance(0.6) {
+        format!("'{}'", value.said)
+    } else {
+        value.said.clone()
+    };
+    let sql = format!("{} = {}", field.sql, value.sql);
+    if noun == "name" && dice.chance(0.6) {
+        return Some(Condition {
+            sql,
+            post: format!("{} {said}", dice.word(&["named", "called"])),
+            predicate: format!("is called {said}"),
+            ..Condition::default()
+        });
+    }
+    Some(simple(sql, &format!("the {noun} {said}")))
+}
+
 fn value_of(attribute: &Attribute, dice: &mut Dice) -> Option<Value> {
     if !attribute.values.is_empty() {
         return dice.pick(&attribute.values).cloned();
     }
-    let last = attribute.noun.rsplit(' ').next()?.to_lowercase();
-    let (_, pool) = POOLS.iter().find(|(words, _)| words.contains(&last.as_str()))?;
-    let codes = attribute.name.to_lowercase().contains("code");
-    if codes || attribute.data_type != DataType::String {
+    if attribute.data_type != DataType::String || attribute.path.len() > 1 && attribute.name.len() < 3 {
         return None;
     }
-    dice.pick(pool).map(|value| Value::string(value))
+    let last = attribute.noun.rsplit(' ').next()?.to_lowercase();
+    if attribute.name.to_lowercase().contains("code") {
+        return Some(Value::string(&code(dice)));
+    }
+    let pool = POOLS.iter().find(|(words, _)| words.contains(&last.as_str()));
+    dice.pick(pool.map_or(NAMES, |(_, pool)| pool))
+        .map(|value| Value::string(value))
 }
 
 fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Condition> {
@@ -286,9 +425,11 @@ pub(super) fn on_flag(field: &Field<'_>, not: bool) -> Condition {
             format!("that are {word}"),
             format!("is {word}"),
         ),
-        (Some(State::Adjective(word)), true) => {
-            (None, format!("that are not {word}"), format!("is not {word}"))
-        }
+        (Some(State::Adjective(word)), true) => (
+            words::opposite(word),
+            format!("that are not {word}"),
+            format!("is not {word}"),
+        ),
         (Some(State::Marked(word)), false) => {
             (None, format!("marked as {word}"), format!("is marked as {word}"))
         }
@@ -299,6 +440,11 @@ pub(super) fn on_flag(field: &Field<'_>, not: bool) -> Condition {
         ),
         (Some(State::Phrase(word)), false) => (None, format!("that are {word}"), format!("is {word}")),
         (Some(State::Phrase(word)), true) => (None, format!("that are not {word}"), format!("is not {word}")),
+        (Some(State::Did(word)), false) => (None, format!("that {word}"), word.clone()),
+        (Some(State::Did(word)), true) => {
+            let not = format!("did not {}", words::base(word));
+            (None, format!("that {not}"), not)
+        }
         (Some(State::With(word)), false) => (None, format!("with {word}"), format!("has {word}")),
         (Some(State::With(word)), true) if words::is_participle(last_word(word)) && word.contains(' ') => {
             let (noun, done) = word.rsplit_once(' ').unwrap_or((word, ""));
@@ -337,6 +483,7 @@ const COUNTABLE: &[&str] = &[
     "capacity",
     "cost",
     "delay",
+    "deposit",
     "discount",
     "distance",
     "duration",
@@ -415,10 +562,22 @@ fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
         }
     }
     let (operator, more, of) = match dice.below(8) {
-        0..4 => (">", "more than", dice.word(&["over", "above", "of more than"])),
-        4 => (">=", "at least", "of at least"),
+        0..4 => (
+            ">",
+            "more than",
+            dice.word(&["over", "above", "of more than", "greater than", "over", "above"]),
+        ),
+        4 => (
+            ">=",
+            "at least",
+            dice.word(&["of at least", "at least", "not lower than"]),
+        ),
         5..7 => ("<", "fewer than", dice.word(&["below", "under", "of less than"])),
-        _ => ("<=", "at most", "of at most"),
+        _ => (
+            "<=",
+            "at most",
+            dice.word(&["of at most", "at most", "not higher than", "up to"]),
+        ),
     };
     let one = limit.value == 1.0;
     let with = if counted {

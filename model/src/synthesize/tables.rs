@@ -8,7 +8,7 @@ use bigquill_analysis::schema::{
 
 use crate::prompt::table_path;
 
-use super::columns::{Attribute, Role, step};
+use super::columns::{Attribute, Event, Role, step};
 use super::descriptions::{self, Value};
 use super::words;
 
@@ -64,6 +64,8 @@ pub(super) struct Table {
     pub(super) time: Option<usize>,
     /// Rows are what happens at a time: the table is partitioned by it.
     pub(super) dated: bool,
+    /// No other table of the catalog has rows that happen.
+    pub(super) alone: bool,
     /// Queries must filter on that time.
     pub(super) filter_required: bool,
     /// Tables that rows belong to.
@@ -141,7 +143,29 @@ impl Model {
         for (table, parents) in tables.iter_mut().zip(links) {
             table.parents = parents;
         }
+        if let [only] = tables
+            .iter_mut()
+            .filter(|t| t.dated)
+            .collect::<Vec<_>>()
+            .as_mut_slice()
+        {
+            only.alone = true;
+        }
         Self { tables }
+    }
+
+    /// The same where people leave out the structs that fields are in: "genre" for "book genre".
+    pub(super) fn with_bare_nouns(mut self) -> Self {
+        for table in &mut self.tables {
+            let own = table.noun.one.clone();
+            shorten(&mut table.attributes, &own);
+            for array in &mut table.arrays {
+                if let Elements::Records { attributes, .. } = &mut array.elements {
+                    shorten(attributes, &array.noun.one);
+                }
+            }
+        }
+        self
     }
 
     /// Tables whose rows belong to rows of this one, with the link.
@@ -150,6 +174,48 @@ impl Model {
         all.flat_map(|(index, child)| child.parents.iter().map(move |link| (index, link)))
             .filter(|(index, link)| link.table == table && *index != table)
             .collect()
+    }
+}
+
+/// Takes the struct out of the nouns of the fields in it where what is left names one thing only.
+fn shorten(attributes: &mut [Attribute], thing: &str) {
+    // These say nothing without what they are of.
+    let empty = [
+        "name",
+        "ID",
+        "type",
+        "kind",
+        "status",
+        "value",
+        "code",
+        "date",
+        "time",
+        "level",
+        "description",
+        "number",
+        "label",
+        "model",
+        "version",
+        "text",
+        "key",
+        "address",
+        "start time",
+        "end time",
+        "count",
+        "state",
+    ];
+    let mut uses: HashMap<String, usize> = HashMap::new();
+    for attribute in attributes.iter() {
+        *uses.entry(attribute.noun.clone()).or_default() += 1;
+        if let Some(bare) = attribute.bare.as_ref().filter(|bare| **bare != attribute.noun) {
+            *uses.entry(bare.clone()).or_default() += 1;
+        }
+    }
+    for attribute in attributes {
+        let bare = attribute.bare.clone();
+        if let Some(bare) = bare.filter(|b| uses[b] == 1 && b != thing && !empty.contains(&b.as_str())) {
+            attribute.noun = bare;
+        }
     }
 }
 
@@ -198,9 +264,12 @@ impl Table {
             collect(column, &[], &[], 0, &mut attributes, &mut arrays);
         }
         attributes.truncate(MOST_ATTRIBUTES);
+        done_to(&mut attributes, &noun);
         let key = key_of(schema, &attributes);
         let label = label_of(&attributes, &noun, &of_name);
         let (time, filter_required) = time_of(schema, &attributes);
+        let partitioned = schema.partitioning.is_some() || schema.reference.table.ends_with('*');
+        let dated = partitioned || time.is_some_and(|t: usize| happens(&attributes[t], &noun));
         Self {
             path: table_path(&schema.reference, snapshot),
             reference: schema.reference.clone(),
@@ -213,9 +282,27 @@ impl Table {
             key,
             label,
             time,
-            dated: schema.partitioning.is_some() || schema.reference.table.ends_with('*'),
+            dated,
+            alone: false,
             filter_required,
             parents: Vec::new(),
+        }
+    }
+}
+
+/// People return and register; things are returned and registered.
+fn done_to(attributes: &mut [Attribute], noun: &Noun) {
+    if words::is_person(&noun.one) {
+        return;
+    }
+    for attribute in attributes {
+        if let Some(Event::Active(verb)) = &attribute.event
+            && matches!(
+                verb.as_str(),
+                "registered" | "finished" | "entered" | "visited" | "started" | "retired"
+            )
+        {
+            attribute.event = Some(Event::Passive(verb.clone()));
         }
     }
 }
@@ -315,6 +402,7 @@ fn array(column: &Column, path: Vec<String>, depth: usize) -> Option<Array> {
     for field in &column.fields {
         collect(field, &[], &[], depth + 1, &mut attributes, &mut arrays);
     }
+    done_to(&mut attributes, &noun);
     let elements = Elements::Records { attributes, arrays };
     Some(Array { path, noun, elements })
 }
@@ -455,11 +543,54 @@ fn time_of(schema: &TableSchema, attributes: &[Attribute]) -> (Option<usize>, bo
     if let Some(index) = partition.and_then(named) {
         return (Some(index), required);
     }
-    let things = ["birth", "born", "installed", "opened", "hired", "founded"];
+    // Lives and what is still to come are not when the row happened.
+    let others = [
+        "birth", "born", "dob", "founded", "due", "expir", "until", "valid", "renew", "deadline", "promised",
+        "eta",
+    ];
     let first = attributes.iter().position(|a| {
-        a.role == Role::Time && a.path.len() == 1 && !things.iter().any(|t| a.name.to_lowercase().contains(t))
+        a.role == Role::Time && a.path.len() == 1 && !others.iter().any(|t| a.name.to_lowercase().contains(t))
     });
     (first, false)
+}
+
+/// Whether rows are what happened at this time, rather than things that stay: "visits in May".
+fn happens(time: &Attribute, noun: &Noun) -> bool {
+    let happened = [
+        "placed",
+        "ordered",
+        "committed",
+        "sent",
+        "received",
+        "issued",
+        "submitted",
+        "logged",
+        "requested",
+        "booked",
+        "made",
+        "taken",
+        "taken out",
+        "reported",
+        "recorded",
+        "posted",
+        "paid",
+        "played",
+        "held",
+        "filed",
+        "raised",
+        "departed",
+        "measured",
+        "occurred",
+        "happened",
+    ];
+    let of_thing = ["last", "first", "updated", "changed", "start", "end", "in", "out"];
+    let raw = words::raw(&time.name);
+    !words::is_person(&noun.one)
+        && match &time.event {
+            None => !raw.iter().any(|w| of_thing.contains(&w.as_str())) && !time.noun.starts_with('"'),
+            Some(Event::Passive(verb) | Event::Active(verb)) => happened.contains(&verb.as_str()),
+            Some(Event::Present(_)) => false,
+        }
 }
 
 /// The tables that rows of table `own` belong to: by foreign keys, else by columns called like another table's key.

@@ -51,10 +51,13 @@ const SHORT: &[(&str, &str)] = &[
     ("prio", "priority"),
     ("prob", "probability"),
     ("prod", "product"),
+    ("qname", "query name"),
     ("px", "price"),
     ("qty", "quantity"),
     ("rec", "record"),
     ("ref", "reference"),
+    ("req", "requested"),
+    ("cov", "coverage"),
     ("sched", "scheduled"),
     ("seq", "sequence number"),
     ("src", "source"),
@@ -75,9 +78,9 @@ const SHORT: &[(&str, &str)] = &[
 
 /// Words that stand in capitals.
 const CAPITALS: &[&str] = &[
-    "api", "atc", "cdr", "co2", "cpc", "cpm", "cpu", "crm", "csat", "cve", "cvss", "fps", "gpa", "gpu",
-    "gps", "http", "iata", "id", "imo", "ip", "iso", "kpi", "mrr", "os", "pnr", "ram", "sku", "sla", "sms",
-    "ssd", "teu", "ttl", "uid", "url", "usd", "uuid", "vat", "vip",
+    "api", "atc", "iban", "isbn", "ean", "vin", "soc", "cdr", "co2", "cpc", "cpm", "cpu", "crm", "csat",
+    "cve", "cvss", "fps", "gpa", "gpu", "gps", "http", "iata", "id", "imo", "ip", "iso", "kpi", "mrr", "os",
+    "pnr", "ram", "sku", "sla", "sms", "ssd", "teu", "ttl", "uid", "url", "usd", "uuid", "vat", "vip",
 ];
 
 /// Participles that do not end in "ed", and adjectives that say how something stands.
@@ -109,7 +112,6 @@ const INTRANSITIVE: &[&str] = &[
     "registered",
     "resigned",
     "retired",
-    "returned",
     "started",
     "visited",
 ];
@@ -296,6 +298,10 @@ const IRREGULAR: &[(&str, &str)] = &[
     ("foot", "feet"),
     ("tooth", "teeth"),
     ("analysis", "analyses"),
+    ("diagnosis", "diagnoses"),
+    ("hypothesis", "hypotheses"),
+    ("thesis", "theses"),
+    ("prognosis", "prognoses"),
     ("axis", "axes"),
     ("basis", "bases"),
     ("crisis", "crises"),
@@ -381,8 +387,8 @@ fn spelled(word: &str) -> Vec<String> {
     if CAPITALS.contains(&word) {
         return vec![word.to_uppercase()];
     }
-    if word == "ids" {
-        return vec!["IDs".to_owned()];
+    if let Some(one) = word.strip_suffix('s').filter(|one| CAPITALS.contains(one)) {
+        return vec![format!("{}s", one.to_uppercase())];
     }
     let long = SHORT
         .iter()
@@ -492,7 +498,10 @@ pub(super) fn is_plural(word: &str) -> bool {
     if IRREGULAR.iter().any(|(_, many)| *many == word) {
         return true;
     }
-    word == "IDs" || word.len() > 3 && word.ends_with('s') && !word.ends_with_any(&["ss", "us", "is", "ous"])
+    let capitals = word
+        .strip_suffix('s')
+        .is_some_and(|one| CAPITALS.contains(&one.to_lowercase().as_str()) && one == one.to_uppercase());
+    capitals || word.len() > 3 && word.ends_with('s') && !word.ends_with_any(&["ss", "us", "is", "ous"])
 }
 
 /// Whether a word is a past participle or tells a state in the same way: "shipped", "sent", "open".
@@ -501,6 +510,27 @@ pub(super) fn is_participle(word: &str) -> bool {
         || (word.len() > 4
             && word.ends_with("ed")
             && !matches!(word, "speed" | "breed" | "need" | "feed" | "seed"))
+}
+
+/// What it is when it is not that, in one word: "unpaid" for "paid".
+pub(super) fn opposite(word: &str) -> Option<String> {
+    match word {
+        "active" | "valid" | "correct" | "complete" | "visible" => Some(format!("in{word}")),
+        "paid" | "resolved" | "answered" | "verified" | "confirmed" | "finished" | "used" | "solved"
+        | "delivered" | "available" | "published" | "signed" | "planned" | "sold" | "successful" | "read" => {
+            Some(format!("un{word}"))
+        }
+        _ => None,
+    }
+}
+
+/// The plain form of what was done: "show up" of "showed up".
+pub(super) fn base(done: &str) -> String {
+    let (verb, rest) = done.split_once(' ').unwrap_or((done, ""));
+    let stem = verb.strip_suffix("ed").unwrap_or(verb);
+    let doubled = stem.ends_with("gg") || stem.ends_with("pp");
+    let stem = if doubled { &stem[..stem.len() - 1] } else { stem };
+    format!("{stem} {rest}").trim_end().to_owned()
 }
 
 /// Whether it is done by the thing itself: "joined", "left".
