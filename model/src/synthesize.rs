@@ -37,6 +37,9 @@ pub use weights::{Limits, Weights, WeightsError};
 /// Draws without a pair after which a catalog has no more to give.
 const MOST_MISSES: u64 = 3000;
 
+/// How often people leave out the struct that a field is in.
+const BARE: f32 = 0.75;
+
 /// Tries of one draw.
 const TRIES: usize = 4;
 
@@ -99,6 +102,8 @@ pub struct Synthesizer<'c> {
 struct Subject {
     named: Named,
     model: Model,
+    /// The model with shorter nouns.
+    bare: Model,
     pairs: usize,
     last: u64,
     forms: HashMap<u64, usize>,
@@ -214,8 +219,9 @@ impl<'c> Synthesizer<'c> {
         }
         let mut dice = Dice::new(self.seed, &format!("draw {draw}"));
         let shape = SHAPES.get(dice.weighted(&self.weights.of_shapes())?)?;
+        let bare = dice.chance(BARE);
         let context = Context {
-            model: &subject.model,
+            model: if bare { &subject.bare } else { &subject.model },
             weights: self.weights,
         };
         // Some shapes find what they need only now and then; without more tries they would be rarer than they weigh.
@@ -264,8 +270,10 @@ impl<'c> Synthesizer<'c> {
 
 impl Subject {
     fn new(named: Named) -> Self {
+        let model = Model::new(&named.snapshot);
         Self {
-            model: Model::new(&named.snapshot),
+            bare: model.clone().with_bare_nouns(),
+            model,
             named,
             pairs: 0,
             last: 0,

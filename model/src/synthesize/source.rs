@@ -104,6 +104,18 @@ impl<'m> Source<'m> {
         Some(source)
     }
 
+    /// The rows of a table, once for each scalar of a list in them; and the attribute and name of such a scalar. To be
+    /// grouped by it: otherwise rows would count several times.
+    pub(super) fn tagged(table: &'m Table, array: &'m Array) -> Option<(Self, &'m Attribute, String)> {
+        let Elements::Scalars(attribute) = &array.elements else {
+            return None;
+        };
+        let element = alias(&array.noun.one, &array.taken(table));
+        let mut source = Self::table(table);
+        source.from = format!("{}, UNNEST({}) AS {element}", table.path, path(None, &array.path));
+        Some((source, attribute, element))
+    }
+
     /// The elements of a repeated column in the records of another.
     pub(super) fn inner_elements(table: &'m Table, outer: &'m Array, inner: &'m Array) -> Option<Self> {
         let Elements::Records {
@@ -370,11 +382,16 @@ fn fields<'m>(attributes: &'m [Attribute], alias: Option<&str>, owner: Option<us
 
 fn owner(table: &Table, alias: Option<&str>, contains: bool) -> Owner {
     let sql = |index: &usize| path(alias, &table.attributes[*index].path);
+    let key = table.key.as_ref().map(sql);
+    let mut label: Vec<String> = table.label.iter().map(sql).collect();
+    if contains && label.is_empty() {
+        label.extend(key.clone());
+    }
     Owner {
         noun: table.noun.clone(),
         contains,
-        key: table.key.as_ref().map(sql),
-        label: table.label.iter().map(sql).collect(),
+        key,
+        label,
     }
 }
 

@@ -8,6 +8,10 @@ use bigquill_analysis::schema::{
 
 use crate::prompt::table_path;
 
+mod telling;
+
+use telling::{done_to, happens, shorten, time_of};
+
 use super::columns::{Attribute, Role, step};
 use super::descriptions::{self, Value};
 use super::words;
@@ -64,6 +68,8 @@ pub(super) struct Table {
     pub(super) time: Option<usize>,
     /// Rows are what happens at a time: the table is partitioned by it.
     pub(super) dated: bool,
+    /// No other table of the catalog has rows that happen.
+    pub(super) alone: bool,
     /// Queries must filter on that time.
     pub(super) filter_required: bool,
     /// Tables that rows belong to.
@@ -141,7 +147,29 @@ impl Model {
         for (table, parents) in tables.iter_mut().zip(links) {
             table.parents = parents;
         }
+        if let [only] = tables
+            .iter_mut()
+            .filter(|t| t.dated)
+            .collect::<Vec<_>>()
+            .as_mut_slice()
+        {
+            only.alone = true;
+        }
         Self { tables }
+    }
+
+    /// The same where people leave out the structs that fields are in: "genre" for "book genre".
+    pub(super) fn with_bare_nouns(mut self) -> Self {
+        for table in &mut self.tables {
+            let own = table.noun.one.clone();
+            shorten(&mut table.attributes, &own);
+            for array in &mut table.arrays {
+                if let Elements::Records { attributes, .. } = &mut array.elements {
+                    shorten(attributes, &array.noun.one);
+                }
+            }
+        }
+        self
     }
 
     /// Tables whose rows belong to rows of this one, with the link.
@@ -198,9 +226,12 @@ impl Table {
             collect(column, &[], &[], 0, &mut attributes, &mut arrays);
         }
         attributes.truncate(MOST_ATTRIBUTES);
+        done_to(&mut attributes, &noun);
         let key = key_of(schema, &attributes);
         let label = label_of(&attributes, &noun, &of_name);
         let (time, filter_required) = time_of(schema, &attributes);
+        let partitioned = schema.partitioning.is_some() || schema.reference.table.ends_with('*');
+        let dated = partitioned || time.is_some_and(|t: usize| happens(&attributes[t], &noun));
         Self {
             path: table_path(&schema.reference, snapshot),
             reference: schema.reference.clone(),
@@ -213,7 +244,8 @@ impl Table {
             key,
             label,
             time,
-            dated: schema.partitioning.is_some() || schema.reference.table.ends_with('*'),
+            dated,
+            alone: false,
             filter_required,
             parents: Vec::new(),
         }
@@ -315,6 +347,7 @@ fn array(column: &Column, path: Vec<String>, depth: usize) -> Option<Array> {
     for field in &column.fields {
         collect(field, &[], &[], depth + 1, &mut attributes, &mut arrays);
     }
+    done_to(&mut attributes, &noun);
     let elements = Elements::Records { attributes, arrays };
     Some(Array { path, noun, elements })
 }
@@ -441,25 +474,6 @@ fn label_of(attributes: &[Attribute], noun: &Noun, of_name: &Noun) -> Vec<usize>
         top(&|a| a.role == Role::Label && (a.noun.starts_with("company") || a.noun.starts_with("business")))
     });
     found.into_iter().collect()
-}
-
-/// When a row happened: the partitioning column, else the first time that is told.
-fn time_of(schema: &TableSchema, attributes: &[Attribute]) -> (Option<usize>, bool) {
-    let required = schema.partitioning.as_ref().is_some_and(|p| p.require_filter);
-    let partition = schema.partitioning.as_ref().and_then(|p| p.column.as_deref());
-    let named = |name: &str| {
-        attributes
-            .iter()
-            .position(|a| a.role == Role::Time && a.path.len() == 1 && a.name.eq_ignore_ascii_case(name))
-    };
-    if let Some(index) = partition.and_then(named) {
-        return (Some(index), required);
-    }
-    let things = ["birth", "born", "installed", "opened", "hired", "founded"];
-    let first = attributes.iter().position(|a| {
-        a.role == Role::Time && a.path.len() == 1 && !things.iter().any(|t| a.name.to_lowercase().contains(t))
-    });
-    (first, false)
 }
 
 /// The tables that rows of table `own` belong to: by foreign keys, else by columns called like another table's key.

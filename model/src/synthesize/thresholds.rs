@@ -59,6 +59,8 @@ fn value(attribute: &Attribute, dice: &mut Dice) -> Option<f64> {
 
 const SHARES: &[f64] = &[0.1, 0.2, 0.25, 0.5, 0.75, 0.8, 0.9];
 const PERCENT: &[f64] = &[5.0, 10.0, 20.0, 25.0, 40.0, 50.0, 60.0, 75.0, 80.0, 90.0];
+/// For a noun that tells nothing of its size.
+const ANY: &[f64] = &[10.0, 20.0, 40.0, 50.0, 80.0, 100.0, 140.0];
 const FEW: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 10.0];
 const SOME: &[f64] = &[2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 25.0, 50.0];
 const HUNDREDS: &[f64] = &[10.0, 20.0, 50.0, 100.0, 150.0, 200.0, 500.0, 1000.0];
@@ -207,6 +209,5 @@ fn likely(attribute: &Attribute) -> Option<&'static [f64]> {
         return Some(list);
     }
     let measure = attribute.measure()?;
-    // A noun that tells nothing of its size is compared with nothing that is not counted.
-    if measure.counted { Some(SOME) } else { None }
+    Some(if measure.counted { SOME } else { ANY })
 }

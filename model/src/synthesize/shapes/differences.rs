@@ -5,11 +5,10 @@ use bigquill_analysis::schema::DataType;
 use super::super::columns::{Event, Role};
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
-use super::super::dimensions;
 use super::super::phrases::{Style, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;
-use super::{Context, Draft, Reach, select, source};
+use super::{Context, Draft, Reach, grouped, select, source};
 
 /// Two times of a row, the earlier first, in a unit that fits.
 struct Span<'s, 'm> {
@@ -214,7 +213,7 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
 /// "being placed", "the order date".
 fn moment(field: &Field<'_>) -> String {
     match &field.attribute.event {
-        Some(Event::Passive(verb)) => format!("being {verb}"),
+        Some(Event::Passive(verb)) if verb != "due" => format!("being {verb}"),
         _ => format!("the {}", field.attribute.noun),
     }
 }
@@ -240,13 +239,13 @@ impl Span<'_, '_> {
 
 /// The average duration, of all or in groups.
 pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::Joined, dice)?;
-    let span = spans(&source, dice)?;
-    let dimension = if dice.chance(0.6) {
-        dimensions::draw(&source, dice, 0.2)
+    let (source, dimension) = if dice.chance(0.6) {
+        let (source, dimension) = grouped(context, Reach::Joined, dice, 0.2)?;
+        (source, Some(dimension))
     } else {
-        None
+        (source(context, Reach::Joined, dice)?, None)
     };
+    let span = spans(&source, dice)?;
     let mut conditions = conditions::some(&source, dice, 1);
     conditions.retain(|c| c.about != span.to.sql && dimension.as_ref().is_none_or(|d| d.about != c.about));
     conditions::complete(&source, dice, &mut conditions);
@@ -268,10 +267,17 @@ pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let unit = span.said;
     let of = format!("of {rows}");
     let text = match style {
+        Style::Terse if dice.chance(0.4) => format!("{word} number of {unit} {between} {of}")
+            .replace("longest number", "highest number")
+            .replace("shortest number", "lowest number"),
         Style::Terse => format!("{word} {unit} {between} {of}"),
-        Style::Sentence if function == "AVG" && dice.chance(0.5) => {
-            format!("How many {unit} lie {between} {of} on average")
-        }
+        Style::Sentence if function == "AVG" && dice.chance(0.6) => match dice.below(3) {
+            0 => format!("How long is it on average, in {unit}, {between} {of}"),
+            _ => {
+                let (from, to) = (moment(span.from), moment(span.to));
+                format!("How many {unit} do {rows} take on average from {from} to {to}")
+            }
+        },
         Style::Sentence => format!("What is the {word} time in {unit} {between} {of}"),
         Style::Order => format!(
             "{} the {word} number of {unit} {between} {of}",
@@ -447,9 +453,8 @@ pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         format!("{} > {}", date(done), date(limit))
     };
-    let verb = match &done.attribute.event {
-        Some(Event::Passive(verb)) => verb.clone(),
-        _ => return None,
+    let Some(Event::Passive(verb) | Event::Active(verb)) = done.attribute.event.clone() else {
+        return None;
     };
     let after = format!("{verb} after the {}", limit.attribute.noun);
     let mut conditions = conditions::some(&source, dice, 1);
@@ -481,7 +486,11 @@ pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         ..Condition::default()
     });
     let text = match style {
-        Style::Terse => format!("share of {rows} {after}, among those {verb}"),
+        Style::Terse => format!(
+            "share of {rows} {after}, {}",
+            dice.word(&["among those {}", "among the {} ones", "of those already {}"])
+                .replace("{}", &verb)
+        ),
         Style::Sentence => format!("Of the {rows} that have been {verb}, what share was {after}"),
         Style::Order => {
             format!("Compute the share of {rows} that were {after}, leaving out those not yet {verb}")

@@ -8,6 +8,7 @@ use super::super::source::snake;
 use super::super::tables::Elements;
 use super::super::words;
 use super::lists::{any, listed, records};
+use super::rows::whether;
 use super::{Context, Draft, select};
 
 /// The first or last element of each list.
@@ -311,12 +312,20 @@ pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Elements::Scalars(_) => (listed.element.clone(), String::new()),
         _ => {
             let shown = listed.which(|a| !matches!(a.role, Role::Other));
-            let shown: Vec<&Attribute> = dice.shuffled(shown).into_iter().take(2).collect();
+            let mut shown: Vec<&Attribute> = dice.shuffled(shown).into_iter().take(2).collect();
+            shown.sort_by_key(|a| a.role == Role::Flag);
             if shown.is_empty() {
                 return None;
             }
             let columns: Vec<String> = shown.iter().map(|a| listed.of(a)).collect();
-            let nouns: Vec<String> = shown.iter().map(|a| a.noun.clone()).collect();
+            let said = |a: &&Attribute| {
+                if a.role == Role::Flag {
+                    whether(a)
+                } else {
+                    a.noun.clone()
+                }
+            };
+            let nouns: Vec<String> = shown.iter().map(said).collect();
             (select(&columns)?, words::list(&nouns, "and"))
         }
     };

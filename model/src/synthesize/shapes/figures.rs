@@ -1,6 +1,6 @@
 //! One figure of many rows, or a few: counts, sums, averages, shares, ratios.
 
-use super::super::columns::Role;
+use super::super::columns::{Role, State};
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions;
@@ -8,7 +8,7 @@ use super::super::metrics::{self, Kind, Metric};
 use super::super::phrases::{Style, finished, shown, style, subject, where_clause};
 use super::super::source::{Source, snake};
 use super::super::words;
-use super::{Context, Draft, Reach, source};
+use super::{Context, Draft, Reach, grouped, source};
 
 /// How many rows there are.
 pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
@@ -116,12 +116,22 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 
 /// A condition whose share can be asked for: one that some rows fulfil, and is no time.
 fn part(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
-    (0..6).find_map(|_| conditions::one(source, dice).filter(|c| !c.is_time && c.owner.is_none()))
+    let one =
+        (0..6).find_map(|_| conditions::one(source, dice).filter(|c| !c.is_time && c.owner.is_none()))?;
+    Some(if dice.chance(0.15) {
+        conditions::either(source, one, dice)
+    } else {
+        one
+    })
 }
 
 /// The share of rows that fulfil a condition, as SQL, its words, and whether in percent.
 fn share_of(condition: &Condition, dice: &mut Dice) -> (String, &'static str) {
-    let holds = format!("COUNTIF({})", condition.sql);
+    let plain = condition
+        .sql
+        .strip_prefix('(')
+        .and_then(|sql| sql.strip_suffix(')'));
+    let holds = format!("COUNTIF({})", plain.unwrap_or(&condition.sql));
     match dice.below(5) {
         0 => (
             format!("100 * {holds} / COUNT(*)"),
@@ -130,10 +140,6 @@ fn share_of(condition: &Condition, dice: &mut Dice) -> (String, &'static str) {
         1 => (
             format!("ROUND(100 * {holds} / COUNT(*), 1)"),
             "percentage (one decimal)",
-        ),
-        2 => (
-            format!("SAFE_DIVIDE({holds}, COUNT(*))"),
-            dice.word(&["share", "proportion"]),
         ),
         _ => (
             format!("{holds} / COUNT(*)"),
@@ -222,9 +228,8 @@ fn plural(condition: &Condition) -> String {
 
 /// The share in each group.
 pub(super) fn share_by(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.3)?;
     let part = part(&source, dice)?;
-    let dimension = dimensions::draw(&source, dice, 0.3)?;
     let mut others = conditions::some(&source, dice, 1);
     others.retain(|c| c.about != part.about && c.about != dimension.about);
     if dimension.about == part.about {
@@ -236,7 +241,7 @@ pub(super) fn share_by(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         word
     };
-    let all = subject(&source, &others, dice);
+    let all = dimension.without_owner(&source, &subject(&source, &others, dice));
     let alias = source.free_name(if word == "percentage" {
         "percentage"
     } else {
@@ -352,7 +357,13 @@ pub(super) fn ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 
 /// Figures of rows of several kinds side by side, in each group or of all.
 pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
+    let (source, dimension) = match dice.below(4) {
+        0 => (source(context, Reach::All, dice)?, None),
+        _ => {
+            let (source, dimension) = grouped(context, Reach::All, dice, 0.35)?;
+            (source, Some(dimension))
+        }
+    };
     let fields = source.own(|a| match a.role {
         Role::Category => a.values.len() >= 2 && a.values.len() <= 6,
         Role::Flag => true,
@@ -360,11 +371,6 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         _ => false,
     });
     let field = *dice.pick(&fields)?;
-    let dimension = if dice.chance(0.75) {
-        dimensions::draw(&source, dice, 0.35)
-    } else {
-        None
-    };
     if dimension.as_ref().is_some_and(|d| d.about == field.sql) {
         return None;
     }
@@ -381,7 +387,15 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
             "SUM(IF({condition}, {argument}, 0)) AS {}",
             source.free_name(&format!("{name}_total"))
         ),
-        None => format!("COUNTIF({condition}) AS {}", source.free_name(name)),
+        None => {
+            let free = source.free_name(name);
+            let alias = if free == name {
+                free
+            } else {
+                source.free_name(&format!("{name}_count"))
+            };
+            format!("COUNTIF({condition}) AS {alias}")
+        }
     };
     let (columns, kinds): (Vec<String>, Vec<String>) = match field.attribute.role {
         Role::Category => {
@@ -399,11 +413,17 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         Role::Flag => {
             let yes = conditions::on_flag(field, false);
             let no = conditions::on_flag(field, true);
-            let name = snake(&field.attribute.name);
-            let said = |c: &Condition| c.post.trim_start_matches("that are ").to_owned();
+            let name = snake(&field.attribute.noun);
+            let kinds = match &field.attribute.state {
+                Some(State::Adjective(word) | State::Phrase(word)) => {
+                    vec![word.clone(), format!("not {word}")]
+                }
+                _ if total.is_some() => return None,
+                _ => vec![yes.post.clone(), no.post.clone()],
+            };
             (
                 vec![figure(&yes.sql, &name), figure(&no.sql, &format!("not_{name}"))],
-                vec![said(&yes), said(&no)],
+                kinds,
             )
         }
         _ => {
@@ -434,7 +454,22 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         None => format!("number of {rows}"),
     };
     let by = dimension.as_ref().map(|d| d.noun.clone());
+    let clauses = field.attribute.role == Role::Flag && kinds.contains("with")
+        || kinds.contains("marked")
+        || kinds.contains("that");
     let text = match (&by, style) {
+        // "with snowmaking and without snowmaking": what rows are, rather than what they are called.
+        (Some(by), Style::Terse) if clauses => format!("{of} {kinds}, in separate columns, per {by}"),
+        (Some(by), Style::Sentence) if clauses => {
+            format!("How many {rows} {kinds} are there per {by}, side by side")
+        }
+        (Some(by), Style::Order) if clauses => format!("Show for each {by} the {of} {kinds} in two columns"),
+        (None, Style::Terse) if clauses => format!("{of} {kinds}, side by side"),
+        (None, _) if clauses => format!("How many {rows} {kinds} are there? Give two columns"),
+        (Some(by), Style::Sentence) if total.is_none() && !is_value && dice.chance(0.5) => {
+            let (yes, no) = kinds.rsplit_once(" and ").unwrap_or((&kinds, ""));
+            format!("For each {by}, how many {rows} are {yes} and how many {no}")
+        }
         (Some(by), Style::Sentence) if total.is_none() && is_value => {
             format!("For each {by}, how many {rows} have {noun} {kinds}, side by side")
         }
@@ -491,7 +526,11 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let fields =
         source.own(|a| !a.required && a.missing.is_none() && a.role != Role::Flag && a.role != Role::Other);
     let field = *dice.pick(&fields)?;
-    let noun = words::with_article(&field.attribute.noun);
+    let noun = if field.attribute.measure().is_some_and(|m| m.counted) {
+        field.attribute.noun.clone()
+    } else {
+        words::with_article(&field.attribute.noun)
+    };
     let has = dice.chance(0.25);
     let others: Vec<Condition> = conditions::some(&source, dice, 1)
         .into_iter()

@@ -8,7 +8,7 @@ use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::Source;
 use super::super::thresholds;
 use super::super::words;
-use super::{Context, Draft, Reach, select, source};
+use super::{Context, Draft, Reach, grouped, select, source, tie, tie_said};
 
 /// Conditions that leave a grouping its groups and are not about what its figure is about.
 pub(super) fn conditions_beside(
@@ -47,14 +47,27 @@ fn asked(metric: &Metric, rows: &str, bare: bool, by: &str, dice: &mut Dice) -> 
                 dice.word(&["per", "for each", "in each"])
                     .replace("in each", "per")
             ),
+            (Kind::Count, 3) if by.split(' ').count() < 3 => {
+                format!("How many {rows} {} each {by} have", dice.word(&["does", "did"]))
+            }
+            (Kind::Count, 2) if !rows.contains(" that ") && !rows.contains(" who ") => {
+                format!("For each {by}, how many {rows} are there")
+            }
+            (Kind::Different, 0..2) if metric.alone && bare => {
+                format!("How many {} were there {per} {by}", metric.head)
+            }
             (Kind::Different, _) => format!("How many {} are there among {rows}, {per} {by}", metric.head),
+            (Kind::Sum, 0) if !metric.said.is_empty() => {
+                format!("What do the {} of {rows} add up to {per} {by}", metric.said)
+            }
             (_, 2) => format!("For each {by}, what is the {}", metric.short(rows, bare, dice)),
             _ => format!("What is the {} {per} {by}", metric.short(rows, bare, dice)),
         },
         Style::Order => format!(
-            "{} the {} {per} {by}",
+            "{} the {} {} {by}",
             dice.word(&["Show", "Give", "List", "Show me", "Compute", "Break down"]),
-            metric.short(rows, bare, dice)
+            metric.short(rows, bare, dice),
+            dice.word(&["per", "by", "for each", "per", "by", "for every"])
         ),
     };
     finished(style, &text, dice)
@@ -62,14 +75,13 @@ fn asked(metric: &Metric, rows: &str, bare: bool, by: &str, dice: &mut Dice) -> 
 
 /// One figure in groups.
 pub(super) fn group(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.25)?;
     let metric = metrics::draw(&source, dice);
-    let dimension = dimensions::draw(&source, dice, 0.2)?;
     if metric.argument.as_ref() == Some(&dimension.about) {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, metric.argument.as_ref(), 2, dice);
-    let rows = subject(&source, &conditions, dice);
+    let rows = dimension.without_owner(&source, &subject(&source, &conditions, dice));
     let mut question = asked(&metric, &rows, conditions.is_empty(), &dimension.noun, dice);
     let mut order = String::new();
     if !dimension.is_time && dice.chance(0.25) {
@@ -88,7 +100,8 @@ pub(super) fn group(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         let end = question[at.len()..].to_owned();
         question = format!("{at}{}{end}", dice.word(&words));
     } else if dimension.is_time {
-        order = format!(" ORDER BY {}", dimension.name);
+        order = dimension.order();
+        question = dimension.shown_as(&question, dice);
     }
     Some(Draft {
         question,
@@ -145,8 +158,7 @@ pub(super) fn two(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 
 /// Several figures in groups.
 pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
-    let dimension = dimensions::draw(&source, dice, 0.25)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.25)?;
     let first = metrics::count(&source);
     let second = metrics::of_number(&source, dice)?;
     let third =
@@ -155,7 +167,7 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, second.argument.as_ref(), 1, dice);
-    let rows = subject(&source, &conditions, dice);
+    let rows = dimension.without_owner(&source, &subject(&source, &conditions, dice));
     let mut figures = vec![first.clone(), second.clone()];
     figures.extend(third);
     let said: Vec<String> = figures
@@ -178,11 +190,7 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .iter()
         .map(|m| format!("{} AS {}", m.sql, m.alias))
         .collect();
-    let order = if dimension.is_time {
-        format!(" ORDER BY {}", dimension.name)
-    } else {
-        String::new()
-    };
+    let order = dimension.order();
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!(
@@ -198,8 +206,7 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 
 /// Groups whose figure passes a bound.
 pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
-    let dimension = dimensions::by_value(&source, dice)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.0)?;
     let counts = dice.chance(0.6) && (source.table.countable || source.unnested);
     let measures = source.own(|a| a.measure().is_some());
     let measure = if counts {
@@ -208,7 +215,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Some(*dice.pick(&measures)?)
     };
     let conditions = conditions_beside(&source, &dimension, measure.map(|m| &m.sql), 1, dice);
-    let rows = subject(&source, &conditions, dice);
+    let rows = dimension.without_owner(&source, &subject(&source, &conditions, dice));
     let many = dimension.many();
     if many.ends_with(" flags") {
         return None;
@@ -310,8 +317,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 
 /// The groups with the highest figures.
 pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
-    let dimension = dimensions::by_value(&source, dice)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.0)?;
     let metric = metrics::draw(&source, dice);
     let values_few = source
         .fields
@@ -324,7 +330,7 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, metric.argument.as_ref(), 1, dice);
-    let rows = subject(&source, &conditions, dice);
+    let rows = dimension.without_owner(&source, &subject(&source, &conditions, dice));
     let count = if values_few {
         1
     } else {
@@ -393,6 +399,12 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 String::new()
             }
         ),
+        (Style::Sentence, _) if show && dice.chance(0.35) => format!(
+            "Which {} has {what}? Give {} and {}, top {count}",
+            dimension.noun,
+            dimension.noun,
+            figure.trim_start_matches("the ")
+        ),
         (Style::Sentence, _) => format!(
             "Which {number} {by} have {what}{}",
             if show {
@@ -420,6 +432,11 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             }
         ),
     };
+    let text = if style == Style::Sentence {
+        text
+    } else {
+        format!("{text}{}", tie_said("name", dice))
+    };
     let desc = if most { " DESC" } else { "" };
     let (columns, order) = if show {
         (
@@ -432,10 +449,11 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!(
-            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc} LIMIT {count}",
+            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc}{} LIMIT {count}",
             source.from,
             where_clause(&conditions),
-            dimension.group
+            dimension.group,
+            tie(&order, &dimension.name)
         ),
     })
 }

@@ -7,7 +7,7 @@ use super::super::metrics;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Source, alias, path, snake};
 use super::super::tables::{Array, Elements};
-use super::{Context, Draft, select, table};
+use super::{Context, Draft, select, table, tie};
 
 /// A table with a list, as rows.
 pub(super) struct Listed<'m> {
@@ -140,8 +140,9 @@ pub(super) fn length(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             (
                 text,
                 format!(
-                    "SELECT {} FROM {from}{filter} ORDER BY {expression} DESC LIMIT {count}",
-                    select(&names)?
+                    "SELECT {} FROM {from}{filter} ORDER BY {expression} DESC{} LIMIT {count}",
+                    select(&names)?,
+                    tie("", &names[0])
                 ),
             )
         }
@@ -263,10 +264,11 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return Some(Draft {
             question: finished(style, &text, dice),
             sql: format!(
-                "SELECT {} FROM {}{} ORDER BY {expression} DESC LIMIT {count}",
+                "SELECT {} FROM {}{} ORDER BY {expression} DESC{} LIMIT {count}",
                 select(&names)?,
                 listed.source.from,
-                where_clause(&conditions)
+                where_clause(&conditions),
+                tie("", &names[0])
             ),
         });
     }
@@ -364,10 +366,16 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .predicate
         .replacen("has ", "have ", 1)
         .replacen("is ", "are ", 1);
+    // "with" behind "with" would be about the wrong thing.
+    let part = if others.is_empty() {
+        condition.post.clone()
+    } else {
+        format!("that {predicate}")
+    };
     let text = match style {
-        Style::Terse => format!("{word} of {rows} {}", condition.post),
+        Style::Terse => format!("{word} of {rows} {part}"),
         Style::Sentence => format!("What {word} of {rows} {predicate}"),
-        Style::Order => format!("Compute the {word} of {rows} {}", condition.post),
+        Style::Order => format!("Compute the {word} of {rows} {part}"),
     };
     Some(Draft {
         question: finished(style, &text, dice),
@@ -416,7 +424,11 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         }
         0 => {
             let text = match style {
+                Style::Terse if dice.chance(0.4) => format!("how often each {one} occurs among {rows}"),
                 Style::Terse => format!("number of {rows} per {one}"),
+                Style::Sentence if dice.chance(0.4) => {
+                    format!("How often does each {one} occur among {rows}")
+                }
                 Style::Sentence => format!("How many {rows} have each {one}"),
                 Style::Order => format!("Count the {rows} for each {one}"),
             };
@@ -459,7 +471,7 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             (
                 text,
                 format!(
-                    "SELECT {element}{figure} FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element} ORDER BY {order} DESC LIMIT {count}",
+                    "SELECT {element}{figure} FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element} ORDER BY {order} DESC, {element} LIMIT {count}",
                     source.from,
                     where_clause(&conditions)
                 ),

@@ -1,7 +1,7 @@
 //! Groups put together anew: classes of a number, averages over groups, the values of a group in one.
 
 use super::super::columns::Role;
-use super::super::conditions;
+use super::super::conditions::{self, with_its_article};
 use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension};
 use super::super::metrics::{self, Kind};
@@ -51,7 +51,8 @@ pub(super) fn buckets(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let text = match style {
         Style::Terse => format!("number of {rows} by {noun}: {classes}"),
         Style::Sentence => format!(
-            "How many {rows} have {noun} {}",
+            "How many {rows} have {} {}",
+            with_its_article(noun),
             classes.replace("and more", "or more")
         ),
         Style::Order => format!("Group {rows} by {noun} into {classes}, and count each group"),

@@ -448,11 +448,11 @@ pub(super) fn in_one_period(context: Context<'_>, dice: &mut Dice) -> Option<Dra
             (Period::Month(year, month), Period::Month(year, month + 1))
         }
     };
-    let mut part = |period: &Period| {
+    let part = |period: &Period| {
         format!(
             "SELECT {column} FROM {} WHERE {}",
             family.child.path,
-            period.sql(&time.sql, &time.attribute.data_type, dice)
+            period.sql(&time.sql, &time.attribute.data_type)
         )
     };
     let (in_first, in_second) = (part(&first), part(&second));

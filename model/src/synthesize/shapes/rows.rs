@@ -1,13 +1,13 @@
 //! Rows: some of them, the first of an order, all columns but some.
 
-use super::super::columns::{Event, Role, State};
+use super::super::columns::{Attribute, Event, Role, State};
 use super::super::conditions::{self, Condition};
 use super::super::descriptions::quoted;
 use super::super::dice::Dice;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause, who};
 use super::super::source::{Field, Source};
 use super::super::words;
-use super::{Context, Draft, Reach, is_shown, select, source};
+use super::{Context, Draft, Reach, is_shown, select, source, tie, tie_said};
 
 /// The columns that a list of rows shows: what rows are called by, and some more.
 fn columns<'s, 'm>(source: &'s Source<'m>, more: usize, dice: &mut Dice) -> Vec<&'s Field<'m>> {
@@ -28,6 +28,29 @@ fn columns<'s, 'm>(source: &'s Source<'m>, more: usize, dice: &mut Dice) -> Vec<
     shown
 }
 
+/// "whether they are paid": the column of a flag.
+pub(super) fn whether(attribute: &Attribute) -> String {
+    match &attribute.state {
+        Some(State::With(word)) => format!("whether they have {word}"),
+        Some(State::Did(word)) => format!("whether they {word}"),
+        Some(State::Marked(word)) => format!("whether they are marked as {word}"),
+        Some(State::Adjective(word) | State::Phrase(word)) => format!("whether they are {word}"),
+        None => attribute.noun.clone(),
+    }
+}
+
+/// Whether a column is said as "when …" or "whether …".
+fn is_clause(field: &Field<'_>) -> bool {
+    let due = matches!(&field.attribute.event, Some(Event::Passive(verb)) if verb == "due");
+    field.owner.is_none() && (field.attribute.event.is_some() && !due || field.attribute.role == Role::Flag)
+}
+
+/// Columns in the order in which [`nouns`] tells them.
+fn as_said<'s, 'm>(mut fields: Vec<&'s Field<'m>>) -> Vec<&'s Field<'m>> {
+    fields.sort_by_key(|field| is_clause(field));
+    fields
+}
+
 /// The nouns of columns: times as "when they were placed".
 fn nouns(source: &Source<'_>, fields: &[&Field<'_>], plural: bool, dice: &mut Dice) -> Vec<String> {
     let mut nouns = Vec::new();
@@ -42,12 +65,7 @@ fn nouns(source: &Source<'_>, fields: &[&Field<'_>], plural: bool, dice: &mut Di
                 whens.push(format!("when they {}", verb.trim_end_matches('s')))
             }
             _ if field.owner.is_none() && field.attribute.role == Role::Flag => {
-                whens.push(match &field.attribute.state {
-                    Some(State::With(word)) => format!("whether they have {word}"),
-                    Some(State::Marked(word)) => format!("whether they are marked as {word}"),
-                    Some(State::Adjective(word) | State::Phrase(word)) => format!("whether they are {word}"),
-                    None => field.attribute.noun.clone(),
-                })
+                whens.push(whether(field.attribute))
             }
             _ => {
                 let noun = source.noun(field, dice);
@@ -73,7 +91,7 @@ pub(super) fn some(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let more = dice.below(3);
-    let shown: Vec<&Field<'_>> = columns(&source, more, dice)
+    let shown: Vec<&Field<'_>> = as_said(columns(&source, more, dice))
         .into_iter()
         // What all rows have alike need not be shown.
         .filter(|f| {
@@ -137,8 +155,10 @@ fn rows_asked(
         };
         return finished(style, &text, dice);
     }
+    // "the titles and when they were resolved of incidents" would be hard to read.
+    let clauses = shown.iter().any(|f| is_clause(f));
     let text = match style {
-        Style::Terse => match dice.below(3) {
+        Style::Terse => match dice.below(if clauses { 2 } else { 3 }) {
             0 => format!(
                 "{rows}: {}",
                 words::list(&nouns(source, shown, false, dice), "and")
@@ -153,7 +173,7 @@ fn rows_asked(
             ),
         },
         Style::Sentence => match dice.below(2) {
-            0 => format!(
+            0 if !clauses => format!(
                 "What are the {} of {rows}",
                 words::list(&nouns(source, shown, true, dice), "and")
             ),
@@ -165,7 +185,7 @@ fn rows_asked(
         Style::Order => {
             let verb = dice.word(&["Show", "List", "Give", "Return", "Show me"]);
             match dice.below(2) {
-                0 => format!(
+                0 if !clauses => format!(
                     "{verb} the {} of {rows}",
                     words::list(&nouns(source, shown, false, dice), "and")
                 ),
@@ -237,20 +257,28 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         columns.push(by.sql.clone());
     }
     let sql = format!(
-        "SELECT {} FROM {}{} ORDER BY {}{} LIMIT {count}",
+        "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}",
         select(&columns)?,
         source.from,
         where_clause(&conditions),
         by.sql,
-        if most { " DESC" } else { "" }
+        if most { " DESC" } else { "" },
+        tie(&by.sql, &names[0].sql)
     );
     let rows = subject(&source, &conditions, dice);
     let what = extreme(by, most, dice);
     let style = style(dice);
-    let with = if show_number {
-        format!(", with the {}", by.attribute.noun)
-    } else {
-        String::new()
+    let listed: Vec<String> = names
+        .iter()
+        .map(|f| &f.attribute.noun)
+        .chain([&by.attribute.noun])
+        .cloned()
+        .collect();
+    let with = match dice.below(4) {
+        _ if !show_number => tie_said(&names[0].attribute.noun, dice),
+        0 => format!(": {}", words::list(&listed, "and")),
+        1 => format!(", {}", words::list(&listed, "and")),
+        _ => format!(", with the {}", by.attribute.noun),
     };
     let and = if show_number {
         format!(" and {} {}", dice.word(&["what", "how high"]), "is it")
@@ -283,10 +311,11 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             Style::Terse => format!("the {number} {rows} with {what}{with}"),
             Style::Sentence => format!(
                 "Which {number} {rows} have {what}{}",
-                if show_number {
-                    format!("? Show the {} as well", by.attribute.noun)
-                } else {
-                    String::new()
+                match dice.below(3) {
+                    _ if !show_number => String::new(),
+                    0 => format!("? Give {}", words::list(&listed, "and")),
+                    1 => format!("? Return {}", words::list(&listed, "and")),
+                    _ => format!("? Show the {} as well", by.attribute.noun),
                 }
             ),
             Style::Order => format!(
@@ -329,15 +358,17 @@ pub(super) fn latest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     if !shown.iter().any(|f| f.sql == time.sql) {
         shown.push(time);
     }
+    let shown = as_said(shown);
     let newest = dice.chance(0.8);
     let count = *dice.pick(&[1, 5, 10, 20, 50])?;
     let sql = format!(
-        "SELECT {} FROM {}{} ORDER BY {}{} LIMIT {count}",
+        "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}",
         sql_of(&shown)?,
         source.from,
         where_clause(&conditions),
         time.sql,
-        if newest { " DESC" } else { "" }
+        if newest { " DESC" } else { "" },
+        shown.first().map_or_else(String::new, |f| tie(&time.sql, &f.sql))
     );
     let rows = subject(&source, &conditions, dice);
     let order = match (&time.attribute.event, newest) {
@@ -453,6 +484,7 @@ pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let fields = source.which(|f| {
         matches!(f.attribute.role, Role::Category | Role::Label | Role::Year)
             && f.attribute.noun != source.subject.one
+            && f.owner.is_none_or(|o| !source.owners[o].contains)
     });
     let field = *dice.pick(&fields)?;
     let conditions = conditions::some(&source, dice, 2);
@@ -536,18 +568,16 @@ pub(super) fn above_average(context: Context<'_>, dice: &mut Dice) -> Option<Dra
     let style = style(dice);
     let counts = dice.chance(0.3);
     let that = who(&source);
+    let said = conditions::with_its_article(noun);
     let text = match (style, counts) {
-        (Style::Terse, true) => format!("number of {rows} with {noun} {word} the average"),
-        (_, true) => format!(
-            "How many {rows} have {} {word} average",
-            conditions::with_its_article(noun)
-        ),
-        (Style::Terse, false) => format!("{rows} with {noun} {word} average, with the {noun}"),
+        (Style::Terse, true) => format!("number of {rows} with {said} {word} the average"),
+        (_, true) => format!("How many {rows} have {said} {word} average"),
+        (Style::Terse, false) => format!("{rows} with {said} {word} average, with the {noun}"),
         (Style::Sentence, false) => {
-            format!("Which {rows} have {noun} {word} the average of all {rows}? Show the {noun} too")
+            format!("Which {rows} have {said} {word} the average of all {rows}? Show the {noun} too")
         }
         (Style::Order, false) => {
-            format!("List the {rows} {that} have {noun} {word} the overall average, and their {noun}")
+            format!("List the {rows} {that} have {said} {word} the overall average, and their {noun}")
         }
     };
     let what = if counts {

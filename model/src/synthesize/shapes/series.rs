@@ -6,7 +6,7 @@ use super::super::dimensions::{self, Dimension, Grain};
 use super::super::metrics::{self, Kind, Metric};
 use super::super::phrases::{Style, finished, style, subject, where_clause};
 use super::super::source::Source;
-use super::{Context, Draft, Reach, source};
+use super::{Context, Draft, Reach, source, tie};
 
 /// Rows, a figure and spans of time, with conditions that leave the series whole.
 struct Timed<'m> {
@@ -131,8 +131,13 @@ pub(super) fn series(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         text
     };
+    let question = finished(style, &text, dice);
     Some(Draft {
-        question: finished(style, &text, dice),
+        question: if latest {
+            question
+        } else {
+            timed.time.shown_as(&question, dice)
+        },
         sql: format!(
             "{} ORDER BY {}{}",
             timed.inner(),
@@ -226,7 +231,7 @@ pub(super) fn moving(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let text = if timed.time.noun == unit || timed.time.noun.starts_with("calendar") {
         text
     } else {
-        format!("{text} ({})", timed.time.noun)
+        format!("{text}, {}", timed.time.noun.replace(['(', ')'], ""))
     };
     let both = if style == Style::Order {
         format!("{figure}, ")
@@ -430,10 +435,11 @@ pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!(
-            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc} LIMIT 1",
+            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc}{} LIMIT 1",
             source.from,
             where_clause(&conditions),
-            time.group
+            time.group,
+            tie(&order, &time.name)
         ),
     })
 }

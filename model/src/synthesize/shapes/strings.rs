@@ -22,20 +22,24 @@ pub(super) fn domain(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let rows = subject(&source, &conditions, dice);
-    let expression = match dice.below(3) {
-        0 => format!("REGEXP_EXTRACT({}, r'@(.+)$')", field.sql),
-        1 => format!("SPLIT({}, '@')[SAFE_OFFSET(1)]", field.sql),
-        _ => format!("SUBSTR({0}, STRPOS({0}, '@') + 1)", field.sql),
-    };
+    let expression = format!("SPLIT({}, '@')[SAFE_OFFSET(1)]", field.sql);
     let alias = source.free_name("domain");
     let count = *dice.pick(&[0, 0, 3, 5, 10])?;
     let name = source.free_name(&source.subject.many);
     let noun = dice.word(&["e-mail domain", "email domain", "mail domain"]);
+    let address = format!("the {}", field.attribute.noun);
     let style = style(dice);
     let (text, tail) = if count == 0 {
         let text = match style {
+            Style::Terse if dice.chance(0.4) => format!("each domain of {address} with its number of {rows}"),
             Style::Terse => format!("number of {rows} per {noun}"),
+            Style::Sentence if dice.chance(0.4) => {
+                format!("How many {rows} are there per domain of {address}")
+            }
             Style::Sentence => format!("How many {rows} are there per {noun}"),
+            Style::Order if dice.chance(0.4) => {
+                format!("Give the domain of {address} and the number of {rows} with it")
+            }
             Style::Order => format!("Count {rows} by {noun}"),
         };
         (text, String::new())
@@ -50,7 +54,7 @@ pub(super) fn domain(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 format!("List the {count} most common {noun}s of {rows} and how often they occur")
             }
         };
-        (text, format!(" ORDER BY {name} DESC LIMIT {count}"))
+        (text, format!(" ORDER BY {name} DESC, {alias} LIMIT {count}"))
     };
     Some(Draft {
         question: finished(style, &text, dice),
