@@ -11,9 +11,12 @@ mod descriptions;
 mod dice;
 mod dimensions;
 mod form;
+mod ids;
 mod metrics;
 mod periods;
 mod phrases;
+mod rows;
+mod runs;
 mod shapes;
 mod source;
 mod tables;
@@ -29,9 +32,12 @@ use bigquill_analysis::schema::CatalogSnapshot;
 use serde::{Deserialize, Serialize};
 
 use dice::Dice;
+use runs::Faults;
 use shapes::{Context, SHAPES};
 use tables::Model;
 
+pub use rows::{Row, RowSet, RowTable};
+pub use runs::{Fault, Faulty, Outcome, Runner, RunnerError};
 pub use weights::{Limits, Weights, WeightsError};
 
 /// Draws without a pair after which a catalog has no more to give.
@@ -82,6 +88,12 @@ pub struct Tally {
     pub pairs: usize,
     /// Queries that the check refused.
     pub refused: usize,
+    /// Queries that failed on rows.
+    pub failed: usize,
+    /// Queries that gave no rows.
+    pub empty: usize,
+    /// Pairs that were kept though their queries could not be run.
+    pub not_run: usize,
     /// Pairs that there were already, or whose form of query was used up.
     pub repeated: usize,
 }
@@ -94,8 +106,11 @@ pub struct Synthesizer<'c> {
     /// Pairs wanted of each catalog.
     share: usize,
     next: u64,
-    tally: Tally,
-    refused: HashMap<&'static str, (usize, String)>,
+    pairs: usize,
+    repeated: usize,
+    faults: Faults,
+    /// What runs the queries, and the catalog whose rows it has.
+    runner: Option<(&'c dyn Runner, Option<(usize, RowSet)>)>,
 }
 
 /// A catalog and what was made of it.
@@ -106,6 +121,8 @@ struct Subject {
     bare: Model,
     pairs: usize,
     last: u64,
+    /// The next draw, where catalogs come one after the other.
+    next: u64,
     forms: HashMap<u64, usize>,
     queries: HashMap<String, usize>,
     questions: HashMap<String, ()>,
@@ -116,58 +133,100 @@ struct Candidate {
     pair: Pair,
     subject: usize,
     accepted: bool,
+    outcome: Outcome,
 }
 
 impl<'c> Synthesizer<'c> {
     /// Draws from these catalogs, `count` pairs of all of them together.
     #[must_use]
     pub fn new(catalogs: Vec<Named>, weights: &'c Weights, seed: u64, count: usize) -> Self {
-        let catalogs: Vec<Subject> = catalogs.into_iter().map(Subject::new).collect();
+        let subject = |(first, named): (u64, Named)| Subject::new(named, first);
+        let catalogs: Vec<Subject> = (0..).zip(catalogs).map(subject).collect();
         Self {
             share: count.div_ceil(catalogs.len().max(1)),
             catalogs,
             weights,
             seed,
             next: 0,
-            tally: Tally::default(),
-            refused: HashMap::new(),
+            pairs: 0,
+            repeated: 0,
+            faults: Faults::default(),
+            runner: None,
+        }
+    }
+
+    /// Keeps only pairs whose queries give rows, on rows that are made for the catalogs. The catalogs come one after the
+    /// other then, because they cannot have their tables in one place at the same time.
+    #[must_use]
+    pub fn running(self, runner: &'c dyn Runner) -> Self {
+        Self {
+            runner: Some((runner, None)),
+            ..self
         }
     }
 
     /// Goes on behind the pairs of a run that was cut.
     pub fn resume(&mut self, pairs: &[Pair]) {
+        let count = self.catalogs.len() as u64;
         for pair in pairs {
             let found = self.catalogs.iter().position(|s| s.named.name == pair.catalog);
             if let Some(subject) = found {
                 self.catalogs[subject].keep(pair);
-                self.tally.pairs += 1;
+                self.catalogs[subject].next = pair.draw + count;
+                self.pairs += 1;
             }
             self.next = self.next.max(pair.draw + 1);
         }
     }
 
-    /// The next pairs that the check accepts, of a batch of draws made on `threads` threads; none where every catalog has
-    /// given what it can.
-    pub fn batch(&mut self, check: &dyn Check, threads: usize, size: usize) -> Option<Vec<Pair>> {
-        let open: Vec<bool> = self
+    /// The next pairs that the check accepts, and that give rows where they are run, of a batch of draws made on `threads`
+    /// threads; none where every catalog has given what it can.
+    ///
+    /// # Errors
+    ///
+    /// Where queries are to be run and nothing runs them.
+    pub fn batch(
+        &mut self,
+        check: &dyn Check,
+        threads: usize,
+        size: usize,
+    ) -> Result<Option<Vec<Pair>>, RunnerError> {
+        let count = self.catalogs.len();
+        let one_by_one = self.runner.is_some();
+        let mut open: Vec<bool> = self
             .catalogs
             .iter()
-            .map(|s| s.is_open(self.share, self.next, self.catalogs.len()))
+            .map(|s| s.is_open(self.share, if one_by_one { s.next } else { self.next }, count))
             .collect();
-        if !open.contains(&true) {
-            return None;
-        }
-        let first = self.next;
-        let draws: Vec<u64> = (first..first + size as u64).collect();
-        let chunk = draws.len().div_ceil(threads.max(1));
-        let this = &*self;
-        let candidates: Vec<Option<Candidate>> = std::thread::scope(|scope| {
+        let Some(first) = open.iter().position(|open| *open) else {
+            return Ok(None);
+        };
+        let draws: Vec<u64> = if one_by_one {
+            open = (0..count).map(|index| index == first).collect();
+            let next = &mut self.catalogs[first].next;
+            let begin = *next;
+            *next += (size * count) as u64;
+            (begin..*next).step_by(count).collect()
+        } else {
+            self.next += size as u64;
+            (self.next - size as u64..self.next).collect()
+        };
+        let mut candidates = self.candidates(&draws, &open, check, threads);
+        self.run(&mut candidates, first, threads)?;
+        Ok(Some(
+            candidates.into_iter().filter_map(|c| self.keep(c)).collect(),
+        ))
+    }
+
+    fn candidates(&self, draws: &[u64], open: &[bool], check: &dyn Check, threads: usize) -> Vec<Candidate> {
+        let chunk = draws.len().div_ceil(threads.max(1)).max(1);
+        std::thread::scope(|scope| {
             let parts: Vec<_> = draws
                 .chunks(chunk)
                 .map(|part| {
                     scope.spawn(|| {
                         part.iter()
-                            .map(|draw| this.candidate(*draw, &open, check))
+                            .filter_map(|draw| self.candidate(*draw, open, check))
                             .collect::<Vec<_>>()
                     })
                 })
@@ -176,31 +235,56 @@ impl<'c> Synthesizer<'c> {
                 .into_iter()
                 .flat_map(|part| part.join().unwrap_or_default())
                 .collect()
-        });
-        let mut pairs = Vec::new();
-        for candidate in candidates.into_iter().flatten() {
-            pairs.extend(self.keep(candidate));
+        })
+    }
+
+    /// Runs the queries of candidates of one catalog, if there is what runs them.
+    fn run(
+        &mut self,
+        candidates: &mut [Candidate],
+        subject: usize,
+        threads: usize,
+    ) -> Result<(), RunnerError> {
+        let Some((runner, rows)) = &mut self.runner else {
+            return Ok(());
+        };
+        if rows.as_ref().is_none_or(|(of, _)| *of != subject) {
+            let made = RowSet::made(&self.catalogs[subject].named.snapshot, self.seed);
+            runner.open(&made)?;
+            *rows = Some((subject, made));
         }
-        self.next += size as u64;
-        Some(pairs)
+        let Some((_, rows)) = rows else {
+            return Ok(());
+        };
+        let accepted: Vec<&mut Candidate> = candidates.iter_mut().filter(|c| c.accepted).collect();
+        let queries: Vec<String> = accepted
+            .iter()
+            .map(|c| rows.runnable(&c.pair.bigquery_sql))
+            .collect();
+        let outcomes = runs::run(*runner, &queries, threads)?;
+        for (candidate, outcome) in accepted.into_iter().zip(outcomes) {
+            candidate.outcome = outcome;
+        }
+        Ok(())
     }
 
     /// What became of the draws so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        self.tally
+        Tally {
+            pairs: self.pairs,
+            refused: self.faults.count(Fault::Refused),
+            failed: self.faults.count(Fault::Failed),
+            empty: self.faults.count(Fault::Empty),
+            not_run: self.faults.count(Fault::NotRun),
+            repeated: self.repeated,
+        }
     }
 
-    /// The shapes whose queries were refused, how often, and one such query.
+    /// What was wrong with queries, by shape, with one such query.
     #[must_use]
-    pub fn refused(&self) -> Vec<(&'static str, usize, &str)> {
-        let mut all: Vec<_> = self
-            .refused
-            .iter()
-            .map(|(shape, (count, sql))| (*shape, *count, sql.as_str()))
-            .collect();
-        all.sort_by_key(|(shape, count, _)| (std::cmp::Reverse(*count), *shape));
-        all
+    pub fn faults(&self) -> Vec<&Faulty> {
+        self.faults.all()
     }
 
     /// Catalogs that gave fewer pairs than were wanted of them, and how many.
@@ -242,6 +326,7 @@ impl<'c> Synthesizer<'c> {
             pair,
             subject: index,
             accepted,
+            outcome: Outcome::Rows,
         })
     }
 
@@ -252,28 +337,38 @@ impl<'c> Synthesizer<'c> {
             return None;
         }
         if !subject.has_room(&candidate.pair, self.weights, self.share) {
-            self.tally.repeated += 1;
+            self.repeated += 1;
             return None;
         }
-        if !candidate.accepted {
-            self.tally.refused += 1;
-            let shape = SHAPES.iter().find(|s| s.name == candidate.pair.shape)?;
-            let entry = self.refused.entry(shape.name).or_default();
-            *entry = (entry.0 + 1, candidate.pair.bigquery_sql);
+        let fault = match &candidate.outcome {
+            _ if !candidate.accepted => Some((Fault::Refused, "")),
+            Outcome::Rows => None,
+            Outcome::Empty => Some((Fault::Empty, "")),
+            Outcome::Failed(message) => Some((Fault::Failed, message.as_str())),
+            Outcome::Unable(message) => Some((Fault::NotRun, message.as_str())),
+        };
+        let Pair {
+            shape, bigquery_sql, ..
+        } = &candidate.pair;
+        if let Some((fault, message)) = fault {
+            self.faults.add(fault, shape, bigquery_sql, message);
+        }
+        if fault.is_some_and(|(fault, _)| fault != Fault::NotRun) {
             return None;
         }
         subject.keep(&candidate.pair);
-        self.tally.pairs += 1;
+        self.pairs += 1;
         Some(candidate.pair)
     }
 }
 
 impl Subject {
-    fn new(named: Named) -> Self {
+    fn new(named: Named, first: u64) -> Self {
         let model = Model::new(&named.snapshot);
         Self {
             bare: model.clone().with_bare_nouns(),
             model,
+            next: first,
             named,
             pairs: 0,
             last: 0,

@@ -7,9 +7,12 @@ mod values;
 use bigquill_analysis::schema::DataType;
 
 pub(super) use lists::on_array;
+pub(super) use lists::pair_values;
 pub(super) use times::in_period;
+pub(super) use times::{is_life, is_to_come};
 use times::{on_missing, on_time, shards};
-use values::{on_code, on_name, value_of};
+pub(super) use values::{names_of, values_of};
+use values::{on_code, on_name};
 
 use super::columns::{Attribute, Role, State};
 use super::descriptions::Value;
@@ -199,7 +202,7 @@ fn simple(sql: String, with: &str) -> Condition {
 
 fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Condition> {
     let (attribute, sql) = (field.attribute, &field.sql);
-    let value = value_of(attribute, dice)?;
+    let value = dice.pick(&values_of(attribute))?.clone();
     let noun = &attribute.noun;
     let several = attribute.values.len() > 2;
     if several && dice.chance(0.12) {
@@ -495,33 +498,42 @@ fn on_year(attribute: &Attribute, sql: &str, dice: &mut Dice) -> Condition {
     }
 }
 
+/// Domains of e-mail addresses.
+pub(super) const DOMAINS: &[&str] = &["gmail.com", "example.com", "outlook.com", "web.de"];
+/// What the paths of pages begin with.
+pub(super) const PATHS: &[&str] = &["/checkout", "/blog/", "/account", "/search", "/help/"];
+/// What names begin with.
+const INITIALS: &[&str] = &["A", "B", "M", "S", "K", "The"];
+/// Words in texts.
+pub(super) const WORDS: &[&str] = &["urgent", "error", "test", "delay", "new", "broken", "late"];
+
 fn on_text(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let (attribute, sql) = (field.attribute, &field.sql);
     let noun = &attribute.noun;
     let (sql, said) = match attribute.role {
         Role::Email => {
-            let domain = *dice.pick(&["gmail.com", "example.com", "outlook.com", "web.de"])?;
+            let domain = *dice.pick(DOMAINS)?;
             (
                 format!("ENDS_WITH({sql}, '@{domain}')"),
                 format!("ends with @{domain}"),
             )
         }
         Role::Path => {
-            let start = *dice.pick(&["/checkout", "/blog/", "/account", "/search", "/help/"])?;
+            let start = *dice.pick(PATHS)?;
             (
                 format!("STARTS_WITH({sql}, '{start}')"),
                 format!("starts with {start}"),
             )
         }
         Role::Label => {
-            let letter = *dice.pick(&["A", "B", "M", "S", "K", "The"])?;
+            let letter = *dice.pick(INITIALS)?;
             (
                 format!("STARTS_WITH({sql}, '{letter}')"),
                 format!("starts with {}", quotes(letter, dice)),
             )
         }
         _ => {
-            let word = *dice.pick(&["urgent", "error", "test", "delay", "new", "broken", "late"])?;
+            let word = *dice.pick(WORDS)?;
             if dice.chance(0.4) {
                 (
                     format!("LOWER({sql}) LIKE '%{word}%'"),

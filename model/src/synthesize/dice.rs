@@ -23,6 +23,17 @@ impl Dice {
         low + i64::try_from(self.below(width)).unwrap_or(0)
     }
 
+    /// A number from 0 to 1, 1 not included.
+    pub(super) fn unit(&mut self) -> f64 {
+        f64::from(self.0.unit())
+    }
+
+    /// A number below `limit`, small ones more often.
+    pub(super) fn low(&mut self, limit: usize) -> usize {
+        let one = self.below(limit);
+        one.min(self.below(limit))
+    }
+
     /// True with this probability.
     pub(super) fn chance(&mut self, probability: f32) -> bool {
         self.0.unit() < probability

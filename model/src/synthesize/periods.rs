@@ -36,12 +36,50 @@ pub(super) struct Day {
     day: i64,
 }
 
+/// The day that is today in runs on made rows: those of one seed are the same on every day.
+pub(super) const TODAY: Day = Day {
+    year: 2026,
+    month: 6,
+    day: 17,
+};
+
 impl Day {
-    fn iso(self) -> String {
+    /// The first and last day that questions name.
+    pub(super) const NAMED: (Self, Self) = (first_of(2022, 1), last_of(2026, 12));
+
+    /// Days since 1970-01-01, by the proleptic Gregorian calendar of 400 years.
+    pub(super) fn number(self) -> i64 {
+        // Years begin in March, so that a leap day is the last.
+        let year = if self.month > 2 { self.year } else { self.year - 1 };
+        let month = (self.month + 9) % 12;
+        let of_year = (153 * month + 2) / 5 + self.day - 1;
+        year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
+    }
+
+    /// The day of that number.
+    pub(super) fn of_number(number: i64) -> Self {
+        let days = number + 719_468;
+        let era = days.div_euclid(146_097);
+        let of_era = days.rem_euclid(146_097);
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year_of_era + era * 400;
+        Self {
+            year: if month > 2 { year } else { year + 1 },
+            month,
+            day,
+        }
+    }
+
+    pub(super) fn iso(self) -> String {
         format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
     }
 
-    fn suffix(self) -> String {
+    /// As the name of a date-sharded table ends.
+    pub(super) fn suffix(self) -> String {
         self.iso().replace('-', "")
     }
 
@@ -83,7 +121,7 @@ pub(super) enum Period {
     EveryMonth(i64),
 }
 
-fn days_of(year: i64, month: i64) -> i64 {
+const fn days_of(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 => 29,
         2 => 28,
@@ -112,6 +150,17 @@ fn recent_day(dice: &mut Dice) -> Day {
     Day { year, month, day }
 }
 
+/// A day that stands for itself: of few, so that made rows have it.
+pub(super) fn single_day(dice: &mut Dice) -> Day {
+    let (year, month) = (recent_year(dice), dice.between(1, 12));
+    let day = if dice.chance(0.4) {
+        1
+    } else {
+        1 + (year * 5 + month * 11) % 28
+    };
+    Day { year, month, day }
+}
+
 impl Period {
     /// A span that somebody asks about; `fine` where the time of day is known.
     pub(super) fn draw(dice: &mut Dice, fine: bool) -> Self {
@@ -131,7 +180,7 @@ impl Period {
             0 => Self::Year(recent_year(dice)),
             1 => Self::Month(recent_year(dice), dice.between(1, 12)),
             2 => Self::Quarter(recent_year(dice), dice.between(1, 4)),
-            3 => Self::On(recent_day(dice)),
+            3 => Self::On(single_day(dice)),
             4 => Self::Since(recent_day(dice)),
             5 => Self::Before(recent_day(dice)),
             6 => {
@@ -203,7 +252,7 @@ impl Period {
     /// A span that a date-sharded family is read for.
     pub(super) fn shards(dice: &mut Dice) -> Self {
         match dice.below(6) {
-            0 => Self::On(recent_day(dice)),
+            0 => Self::On(single_day(dice)),
             1 => Self::Since(recent_day(dice)),
             2 => Self::Last(*dice.pick(&[7, 14, 30]).unwrap_or(&7), "day"),
             3 => Self::Yesterday,
@@ -355,11 +404,11 @@ impl Period {
     }
 }
 
-fn first_of(year: i64, month: i64) -> Day {
+const fn first_of(year: i64, month: i64) -> Day {
     Day { year, month, day: 1 }
 }
 
-fn last_of(year: i64, month: i64) -> Day {
+const fn last_of(year: i64, month: i64) -> Day {
     Day {
         year,
         month,

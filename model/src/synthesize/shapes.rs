@@ -18,6 +18,8 @@ mod series;
 mod strings;
 mod whole_rows;
 
+pub(super) use pairs::{KEYS as PAIR_KEYS, NUMBERS as PAIR_NUMBERS};
+
 use super::columns::Role;
 use super::dice::Dice;
 use super::dimensions::{self, Dimension};

@@ -382,7 +382,7 @@ fn element_noun(name: &str) -> Noun {
 }
 
 /// Key and value, where that is all that the records have.
-fn pairs(column: &Column) -> Option<Elements> {
+pub(super) fn pairs(column: &Column) -> Option<Elements> {
     let key = column.fields.iter().find(|f| {
         let name = f.name.to_lowercase();
         f.data_type == DataType::String

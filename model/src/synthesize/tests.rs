@@ -39,7 +39,7 @@ fn made(catalogs: Vec<Named>, seed: u64, count: usize) -> Vec<Pair> {
     let mut synthesizer = Synthesizer::new(catalogs, &weights, seed, count);
     let mut pairs = Vec::new();
     while pairs.len() < count
-        && let Some(more) = synthesizer.batch(&Resolver, 2, 64)
+        && let Some(more) = synthesizer.batch(&Resolver, 2, 64).expect("nothing is run")
     {
         pairs.extend(more);
     }
@@ -206,7 +206,7 @@ fn a_seed_decides_everything_and_a_cut_run_goes_on() {
     let mut pairs = whole[..117].to_vec();
     synthesizer.resume(&pairs);
     while pairs.len() < 300
-        && let Some(more) = synthesizer.batch(&Resolver, 1, 100)
+        && let Some(more) = synthesizer.batch(&Resolver, 1, 100).expect("nothing is run")
     {
         pairs.extend(more);
     }

@@ -57,6 +57,22 @@ fn value(attribute: &Attribute, dice: &mut Dice) -> Option<f64> {
     Some(if whole { value.ceil() } else { value })
 }
 
+/// A value that rows of this attribute may have: about as large as what they are compared with.
+pub(super) fn sample(attribute: &Attribute, dice: &mut Dice) -> f64 {
+    let unit = dice.unit();
+    if let Some((low, high)) = attribute.range {
+        return low + unit * (high - low);
+    }
+    match likely(attribute) {
+        Some(list) => {
+            let middle = dice.pick(list).copied().unwrap_or(1.0);
+            let factor = dice.pick(&[0.2, 0.5, 0.8, 1.0, 1.0, 1.2, 1.6, 2.5]).copied();
+            middle * factor.unwrap_or(1.0) + unit * middle.abs().max(1.0) * 0.1
+        }
+        None => 10f64.powf(0.5 + 3.0 * unit),
+    }
+}
+
 const SHARES: &[f64] = &[0.1, 0.2, 0.25, 0.5, 0.75, 0.8, 0.9];
 const PERCENT: &[f64] = &[5.0, 10.0, 20.0, 25.0, 40.0, 50.0, 60.0, 75.0, 80.0, 90.0];
 /// For a noun that tells nothing of its size.

@@ -7,6 +7,7 @@ mod base;
 mod card;
 mod dashboard;
 mod data;
+mod emulator;
 mod eval;
 mod examples;
 mod export;

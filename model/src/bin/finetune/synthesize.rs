@@ -10,10 +10,11 @@ use anyhow::{Context, bail};
 use bigquill_analysis::schema::CatalogSnapshot;
 use bigquill_judge::{Judge, JudgeOptions, Phase, Verdict};
 use bigquill_model::judge;
-use bigquill_model::synthesize::{Check, Named, Pair, Synthesizer, Weights};
+use bigquill_model::synthesize::{Check, Fault, Faulty, Named, Pair, Synthesizer, Tally, Weights};
 use bigquill_model::train::data::Catalogs;
 use clap::Args;
 
+use crate::emulator::Emulator;
 use crate::progress::{Bar, tell};
 use crate::say;
 
@@ -48,6 +49,10 @@ pub(crate) struct SynthesizeArgs {
     /// Goes on behind the pairs that the file has
     #[arg(long)]
     resume: bool,
+    /// A BigQuery emulator on this machine, such as http://127.0.0.1:9050: rows are made for the tables, and only pairs
+    /// whose queries give rows are kept
+    #[arg(long, value_name = "URL")]
+    run_on: Option<String>,
     /// Pairs shown at the end, evenly over all
     #[arg(long, default_value_t = 5, value_name = "N")]
     samples: usize,
@@ -59,23 +64,23 @@ pub(crate) fn run(args: &SynthesizeArgs) -> anyhow::Result<()> {
     let mut pairs = Output::kept(args)?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let check = Googlesql(open(threads)?);
+    let emulator = args.run_on.as_deref().map(Emulator::connect).transpose()?;
     let mut synthesizer = Synthesizer::new(catalogs, &weights, args.seed, args.count);
+    if let Some(emulator) = &emulator {
+        synthesizer = synthesizer.running(emulator);
+    }
     synthesizer.resume(&pairs);
     let mut out = Output::open(&args.out, &pairs)?;
     let bar = Bar::new(args.count as u64, "pairs");
     let begun = Instant::now();
     while pairs.len() < args.count {
-        let Some(mut more) = synthesizer.batch(&check, threads, BATCH) else {
+        let Some(mut more) = synthesizer.batch(&check, threads, BATCH)? else {
             break;
         };
         more.truncate(args.count - pairs.len());
         out.write(&more)?;
         pairs.extend(more);
-        let tally = synthesizer.tally();
-        bar.set(
-            pairs.len() as u64,
-            &format!("{} refused, {} repeated", tally.refused, tally.repeated),
-        );
+        bar.set(pairs.len() as u64, &told(synthesizer.tally()));
     }
     drop(bar);
     report(&synthesizer, &pairs, args, begun)
@@ -99,17 +104,31 @@ fn report(
         );
     }
     let seconds = begun.elapsed().as_secs_f64();
-    let tally = synthesizer.tally();
     say(format_args!(
-        "{} pairs in {}, {seconds:.0} s; {} drawn queries refused by GoogleSQL, {} repeated",
+        "{} pairs in {}, {seconds:.0} s; of the other queries that were drawn: {}",
         pairs.len(),
         args.out.display(),
-        tally.refused,
-        tally.repeated
+        told(synthesizer.tally())
     ))?;
     say(summary(pairs))?;
-    for (shape, count, sql) in synthesizer.refused() {
-        say(format_args!("refused  {shape} {count}: {sql}"))?;
+    for faulty in synthesizer.faults() {
+        let what = match faulty.fault {
+            Fault::Refused => "refused by GoogleSQL",
+            Fault::Failed => "failed",
+            Fault::Empty => "empty",
+            Fault::NotRun => "kept, but not run",
+        };
+        let Faulty {
+            shape,
+            count,
+            sql,
+            message,
+            ..
+        } = faulty;
+        say(format_args!("{what}  {shape} {count}: {sql}"))?;
+        if !message.is_empty() {
+            say(format_args!("    {message}"))?;
+        }
     }
     if pairs.len() < args.count {
         for (name, count) in short {
@@ -129,6 +148,24 @@ fn report(
         ))?;
     }
     Ok(())
+}
+
+/// What became of queries that are no pairs.
+fn told(tally: Tally) -> String {
+    let Tally {
+        refused,
+        failed,
+        empty,
+        not_run,
+        repeated,
+        ..
+    } = tally;
+    let mut told = format!("{refused} refused by GoogleSQL, {repeated} repeated");
+    if empty > 0 || failed > 0 || not_run > 0 {
+        told =
+            format!("{told}, {empty} without rows, {failed} failed, {not_run} kept that cannot be run here");
+    }
+    told
 }
 
 /// GoogleSQL's word; and BigQuery refuses results with two columns of one name, which GoogleSQL does not.

@@ -116,7 +116,7 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
 }
 
 /// Values that a key of key-value lists might have.
-fn pair_values(key: &str) -> &'static [&'static str] {
+pub(in super::super) fn pair_values(key: &str) -> &'static [&'static str] {
     match key {
         "team" => &["data", "platform", "growth"],
         "env" | "environment" => &["prod", "staging", "dev"],

@@ -9,13 +9,15 @@ use super::super::source::{Field, Source};
 use super::super::words;
 use super::{Condition, is_main};
 
-fn is_life(attribute: &Attribute) -> bool {
+/// Whether it is a time in the lives of people and things.
+pub(in super::super) fn is_life(attribute: &Attribute) -> bool {
     ["birth", "born", "founded", "dob"]
         .iter()
         .any(|w| attribute.noun.contains(w) || attribute.name.to_lowercase().contains(w))
 }
 
-fn is_to_come(attribute: &Attribute) -> bool {
+/// Whether what happens then may be still to come.
+pub(in super::super) fn is_to_come(attribute: &Attribute) -> bool {
     let name = attribute.name.to_lowercase();
     matches!(attribute.event, Some(Event::Present(_)))
         || [

@@ -5,6 +5,7 @@ use bigquill_analysis::schema::DataType;
 use super::super::columns::Attribute;
 use super::super::descriptions::Value;
 use super::super::dice::Dice;
+use super::super::ids;
 use super::super::source::{Field, Source};
 use super::super::words;
 use super::{Condition, said, simple};
@@ -55,35 +56,33 @@ const PEOPLE: &[&str] = &[
     "Ben Okafor",
 ];
 
-pub(super) fn value_of(attribute: &Attribute, dice: &mut Dice) -> Option<Value> {
+/// The values of an attribute: those that its description lists, else those that its noun has anywhere.
+pub(in super::super) fn values_of(attribute: &Attribute) -> Vec<Value> {
     if !attribute.values.is_empty() {
-        return dice.pick(&attribute.values).cloned();
+        return attribute.values.clone();
     }
     if attribute.data_type != DataType::String || attribute.path.len() > 1 && attribute.name.len() < 3 {
-        return None;
+        return Vec::new();
     }
-    let last = attribute.noun.rsplit(' ').next()?.to_lowercase();
     if attribute.name.to_lowercase().contains("code") {
-        return Some(Value::string(&code(dice)));
+        return (0..ids::ASKED)
+            .map(|number| Value::string(&ids::code(number)))
+            .collect();
     }
+    let last = attribute
+        .noun
+        .rsplit(' ')
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
     let pool = POOLS.iter().find(|(words, _)| words.contains(&last.as_str()));
-    dice.pick(pool.map_or(NAMES, |(_, pool)| pool))
-        .map(|value| Value::string(value))
+    let values = pool.map_or(NAMES, |(_, values)| values);
+    values.iter().copied().map(Value::string).collect()
 }
 
-/// A code as it might stand in a column: "I10", "XK-204".
-fn code(dice: &mut Dice) -> String {
-    let letter = dice.word(&["A", "B", "I", "K", "M", "R", "T", "X"]);
-    match dice.below(4) {
-        0 => format!("{letter}{}", dice.between(10, 99)),
-        1 => format!(
-            "{letter}{}-{}",
-            dice.word(&["C", "K", "L", "T"]),
-            dice.between(100, 999)
-        ),
-        2 => format!("{letter}{}.{}", dice.between(10, 99), dice.between(0, 9)),
-        _ => format!("{}-{}", dice.between(10, 99), dice.between(1000, 9999)),
-    }
+/// Names that people or things have.
+pub(in super::super) fn names_of(people: bool) -> &'static [&'static str] {
+    if people { PEOPLE } else { NAMES }
 }
 
 /// A condition on a code or a number that identifies.
@@ -93,18 +92,12 @@ pub(super) fn on_code(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -
     if own || attribute.noun == "ID" || attribute.noun.ends_with(" by") {
         return None;
     }
+    let number = dice.below(ids::ASKED);
     let value = match attribute.data_type {
-        DataType::String if attribute.noun.split(' ').any(|w| w == "IP" || w == "address") => {
-            Value::string(&format!(
-                "10.{}.{}.{}",
-                dice.between(0, 9),
-                dice.between(0, 254),
-                dice.between(1, 254)
-            ))
-        }
-        DataType::String => Value::string(&code(dice)),
+        DataType::String if ids::is_address(&attribute.noun) => Value::string(&ids::address(number)),
+        DataType::String => Value::string(&ids::text(number)),
         DataType::Int64 => {
-            let number = dice.between(101, 98_999).to_string();
+            let number = ids::integer(number).to_string();
             Value {
                 sql: number.clone(),
                 said: number,
@@ -129,7 +122,7 @@ pub(super) fn on_name(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Op
     if of_people && !whole {
         return None;
     }
-    let value = Value::string(dice.pick(if of_people { PEOPLE } else { NAMES })?);
+    let value = Value::string(dice.pick(names_of(of_people))?);
     let said = if dice.chance(0.6) {
         format!("'{}'", value.said)
     } else {

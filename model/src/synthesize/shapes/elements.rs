@@ -2,7 +2,9 @@
 
 use super::super::columns::{Attribute, Role};
 use super::super::conditions::{self, Condition};
+use super::super::descriptions::Value;
 use super::super::dice::Dice;
+use super::super::ids;
 use super::super::phrases::{Style, finished, style, subject, where_clause};
 use super::super::source::snake;
 use super::super::tables::Elements;
@@ -290,13 +292,7 @@ pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let listed = listed(context, dice, any)?;
     let key = listed.source.key()?;
-    let integer = key.attribute.data_type == bigquill_analysis::schema::DataType::Int64;
-    let number = dice.between(101, 98_999);
-    let (literal, said) = if integer {
-        (number.to_string(), number.to_string())
-    } else {
-        (format!("'B-{number}'"), format!("'B-{number}'"))
-    };
+    let Value { sql: literal, said } = ids::asked(&key.attribute.data_type, dice);
     let mut conditions = vec![Condition {
         sql: format!("{} = {literal}", key.sql),
         about: key.sql.clone(),

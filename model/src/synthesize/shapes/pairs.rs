@@ -12,11 +12,11 @@ use super::super::tables::{Array, Elements};
 use super::{Context, Draft, select, table};
 
 /// Keys that lists have whose keys no description tells.
-const KEYS: &[&str] = &[
+pub(in super::super) const KEYS: &[&str] = &[
     "source", "plan", "version", "referrer", "language", "variant", "store", "category", "step", "tier",
 ];
 /// Keys whose values are numbers.
-const NUMBERS: &[&str] = &["duration", "amount", "score", "level", "retries", "items"];
+pub(in super::super) const NUMBERS: &[&str] = &["duration", "amount", "score", "level", "retries", "items"];
 
 /// A table with a list of pairs.
 struct Paired<'m> {

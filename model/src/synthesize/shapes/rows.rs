@@ -2,8 +2,9 @@
 
 use super::super::columns::{Attribute, Event, Role, State};
 use super::super::conditions::{self, Condition};
-use super::super::descriptions::quoted;
+use super::super::descriptions::Value;
 use super::super::dice::Dice;
+use super::super::ids;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause, who};
 use super::super::source::{Field, Source};
 use super::super::words;
@@ -402,22 +403,7 @@ pub(super) fn latest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 pub(super) fn one(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
     let key = source.key()?;
-    let integer = key.attribute.data_type == bigquill_analysis::schema::DataType::Int64;
-    let (literal, said) = if integer {
-        let number = dice.between(101, 98_999);
-        (number.to_string(), number.to_string())
-    } else {
-        let letter = dice.word(&["A", "K", "R", "X"]);
-        let text = format!("{letter}{}", dice.between(1000, 9999));
-        (
-            quoted(&text),
-            if dice.chance(0.5) {
-                format!("'{text}'")
-            } else {
-                text
-            },
-        )
-    };
+    let Value { sql: literal, said } = ids::asked(&key.attribute.data_type, dice);
     let fields = source
         .which(|f| is_shown(f) && f.sql != key.sql && !matches!(f.attribute.role, Role::Key | Role::Flag));
     let count = 1 + dice.below(2);

@@ -1,0 +1,290 @@
+//! A BigQuery emulator, in which made pairs are run on made rows.
+//!
+//! goccy/bigquery-emulator reads and writes all of a project's jobs with every request, so jobs are deleted when they are
+//! done, and many queries share one.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bigquill_analysis::schema::quote_name;
+use bigquill_model::synthesize::{Outcome, RowSet, RowTable, Runner, RunnerError};
+use reqwest::{Client, Method, Url};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// How datasets are known that this command made and may delete.
+const OWN: &str = "made by finetune data synthesize";
+/// Rows of one request.
+const ROWS: usize = 100;
+/// Rows of a query that are looked at.
+const LOOKED_AT: usize = 2;
+/// A query that takes longer is given up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running emulator.
+pub(crate) struct Emulator {
+    runtime: Runtime,
+    client: Client,
+    url: Url,
+    /// Where the API is, up to the project.
+    base: String,
+    /// Datasets made here.
+    datasets: Mutex<Vec<String>>,
+}
+
+/// Why a request gave nothing.
+#[derive(Debug, thiserror::Error)]
+enum RequestError {
+    /// Nobody answered.
+    #[error("{0}")]
+    Connection(String),
+    /// The emulator refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Emulator {
+    /// Connects to the emulator at an address of this machine.
+    pub(crate) fn connect(address: &str) -> anyhow::Result<Self> {
+        let url = local(address)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PATIENCE)
+            .build()?;
+        let mut emulator = Self {
+            runtime,
+            client,
+            base: String::new(),
+            url,
+            datasets: Mutex::default(),
+        };
+        let project = emulator.project().with_context(|| {
+            format!(
+                "{address} is no BigQuery emulator that runs; start one, as `bigquery-emulator --project=test --port 9050`"
+            )
+        })?;
+        emulator.base = format!("bigquery/v2/projects/{project}");
+        Ok(emulator)
+    }
+
+    /// The project that it has; it has one.
+    fn project(&self) -> Result<String, RequestError> {
+        let listed = self.request(Method::GET, "bigquery/v2/projects", None)?;
+        let id = listed["projects"][0]["id"].as_str();
+        id.map(str::to_owned)
+            .ok_or_else(|| RequestError::Refused("it has no project".to_owned()))
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, RequestError> {
+        let unanswered = |error: reqwest::Error| RequestError::Connection(error.without_url().to_string());
+        let url = self
+            .url
+            .join(path)
+            .map_err(|error| RequestError::Refused(error.to_string()))?;
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            request = request
+                .header("Content-Type", "application/json")
+                .body(body.to_string());
+        }
+        let text = self
+            .runtime
+            .block_on(async { request.send().await?.text().await })
+            .map_err(unanswered)?;
+        if text.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        let answer: Value =
+            serde_json::from_str(&text).map_err(|error| RequestError::Refused(error.to_string()))?;
+        match answer["error"]["message"].as_str() {
+            Some(message) => Err(RequestError::Refused(message.to_owned())),
+            None => Ok(answer),
+        }
+    }
+
+    fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, RequestError> {
+        self.request(method, &format!("{}/{path}", self.base), body)
+    }
+
+    /// Runs a statement and forgets its job.
+    fn query(&self, sql: &str) -> Result<Value, RequestError> {
+        let body = json!({"query": sql, "useLegacySql": false});
+        let mut answer = self.call(Method::POST, "queries", Some(&body))?;
+        if let Some(job) = answer["jobReference"]["jobId"].as_str() {
+            self.call(Method::DELETE, &format!("jobs/{job}/delete"), None)?;
+        }
+        Ok(answer["rows"].take())
+    }
+
+    fn make_dataset(&self, dataset: &str) -> anyhow::Result<()> {
+        let path = format!("datasets/{dataset}");
+        if let Ok(there) = self.call(Method::GET, &path, None) {
+            if there["description"] != json!(OWN) {
+                bail!(
+                    "the emulator has a dataset {dataset} of its own, where rows for the catalog would go; start another \
+                     emulator for this command"
+                );
+            }
+            self.drop_dataset(dataset)?;
+        }
+        let body = json!({"datasetReference": {"datasetId": dataset}, "description": OWN});
+        self.call(Method::POST, "datasets", Some(&body))?;
+        self.datasets()?.push(dataset.to_owned());
+        Ok(())
+    }
+
+    fn drop_dataset(&self, dataset: &str) -> Result<(), RequestError> {
+        let path = format!("datasets/{dataset}?deleteContents=true");
+        self.call(Method::DELETE, &path, None).map(|_| ())
+    }
+
+    fn make_table(&self, table: &RowTable) -> anyhow::Result<()> {
+        self.query(&table.ddl())?;
+        let path = format!("datasets/{}/tables/{}/insertAll", table.dataset, table.table);
+        for rows in table.rows.chunks(ROWS) {
+            let rows: Vec<Value> = rows.iter().map(|row| json!({"json": row})).collect();
+            self.call(Method::POST, &path, Some(&json!({"rows": rows})))?;
+        }
+        Ok(())
+    }
+
+    fn datasets(&self) -> anyhow::Result<std::sync::MutexGuard<'_, Vec<String>>> {
+        self.datasets
+            .lock()
+            .map_err(|_| anyhow::anyhow!("a thread of this command ended while it held the emulator"))
+    }
+
+    fn clear(&self) -> anyhow::Result<()> {
+        for dataset in std::mem::take(&mut *self.datasets()?) {
+            self.drop_dataset(&dataset)?;
+        }
+        Ok(())
+    }
+
+    fn make(&self, rows: &RowSet) -> anyhow::Result<()> {
+        self.clear()?;
+        let mut datasets: Vec<&str> = rows.tables.iter().map(|t| t.dataset.as_str()).collect();
+        datasets.sort_unstable();
+        datasets.dedup();
+        for dataset in datasets {
+            self.make_dataset(dataset)?;
+        }
+        for table in &rows.tables {
+            let name = format!("{}.{}", quote_name(&table.dataset), quote_name(&table.table));
+            self.make_table(table)
+                .with_context(|| format!("the emulator takes no table {name} with rows"))?;
+        }
+        Ok(())
+    }
+
+    /// The first rows of each query, all in one job.
+    fn first_rows(&self, queries: &[String]) -> Result<Vec<Value>, RequestError> {
+        let columns: Vec<String> = queries
+            .iter()
+            .enumerate()
+            .map(|(place, sql)| {
+                format!("ARRAY(SELECT AS STRUCT * FROM ({sql}) LIMIT {LOOKED_AT}) AS q{place}")
+            })
+            .collect();
+        let answer = self.query(&format!("SELECT {}", columns.join(", ")))?;
+        let cells = answer[0]["f"]
+            .as_array()
+            .filter(|cells| cells.len() == queries.len());
+        let cells = cells.ok_or_else(|| RequestError::Refused("it gave rows of another form".to_owned()))?;
+        Ok(cells.iter().map(|cell| cell["v"].clone()).collect())
+    }
+
+    fn outcomes(&self, queries: &[String]) -> Result<Vec<Outcome>, RunnerError> {
+        match (self.first_rows(queries), queries) {
+            (Ok(rows), _) => Ok(rows.iter().map(outcome).collect()),
+            (Err(error), [_]) => {
+                if let RequestError::Connection(reason) = &error {
+                    // A query that brings it down, or takes forever, is one thing; that it is gone is another.
+                    self.project().map_err(|_| {
+                        RunnerError(format!("the emulator does not answer any more ({reason}); start it and go on with --resume"))
+                    })?;
+                }
+                Ok(vec![failure(&error.to_string())])
+            }
+            (Err(_), queries) => {
+                let (one, other) = queries.split_at(queries.len() / 2);
+                let mut outcomes = self.outcomes(one)?;
+                outcomes.extend(self.outcomes(other)?);
+                Ok(outcomes)
+            }
+        }
+    }
+}
+
+impl Runner for Emulator {
+    fn open(&self, rows: &RowSet) -> Result<(), RunnerError> {
+        self.make(rows).map_err(|error| RunnerError(format!("{error:#}")))
+    }
+
+    fn run(&self, queries: &[String]) -> Result<Vec<Outcome>, RunnerError> {
+        self.outcomes(queries)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // What is left is deleted by the next run.
+        let _ = self.clear();
+    }
+}
+
+/// The address, where it is one of this machine.
+fn local(address: &str) -> anyhow::Result<Url> {
+    let url = Url::parse(address)
+        .with_context(|| format!("{address} is no address; one is http://127.0.0.1:9050"))?;
+    let host = url.host_str().unwrap_or_default();
+    let is_local = host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback());
+    if url.scheme() != "http" || !is_local {
+        bail!(
+            "{address} is not on this machine, and queries that nobody has read are run in a BigQuery emulator only, never in \
+             BigQuery itself; give the address of one, as http://127.0.0.1:9050"
+        );
+    }
+    Ok(url)
+}
+
+/// Whether the first rows of a query say anything.
+fn outcome(rows: &Value) -> Outcome {
+    match rows.as_array().map(Vec::as_slice) {
+        None | Some([]) => Outcome::Empty,
+        Some([only]) if says_nothing(&only["v"]) => Outcome::Empty,
+        Some(_) => Outcome::Rows,
+    }
+}
+
+/// Whether there is nothing but zeros and missing values in it.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.parse::<f64>().is_ok_and(|number| number == 0.0),
+        Value::Array(items) => items.iter().all(|item| says_nothing(&item["v"])),
+        Value::Object(record) => record.get("f").is_some_and(says_nothing),
+        _ => false,
+    }
+}
+
+/// What BigQuery would say as well is the query's fault, the rest is the emulator's.
+fn failure(message: &str) -> Outcome {
+    let by_query = ["failed to analyze", "zero divided", "out of range"];
+    if by_query.iter().any(|part| message.contains(part)) {
+        Outcome::Failed(message.to_owned())
+    } else {
+        Outcome::Unable(message.to_owned())
+    }
+}
