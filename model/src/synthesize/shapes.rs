@@ -16,6 +16,7 @@ mod relations;
 mod rows;
 mod series;
 mod strings;
+mod totals;
 mod whole_rows;
 
 use super::columns::Role;
@@ -80,6 +81,10 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape {
         name: "above_average",
         draw: rows::above_average,
+    },
+    Shape {
+        name: "above_group",
+        draw: ranks::above_group,
     },
     Shape {
         name: "count",
@@ -256,6 +261,14 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape {
         name: "list_sum",
         draw: lists::sum,
+    },
+    Shape {
+        name: "list_count",
+        draw: totals::count,
+    },
+    Shape {
+        name: "list_total",
+        draw: totals::compared,
     },
     Shape {
         name: "list_rows",

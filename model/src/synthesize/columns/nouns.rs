@@ -85,6 +85,9 @@ pub(super) fn noun(
         {
             told
         }
+        _ if own.len() == 1 && words::is_participle(&own[0]) && unit.is_some_and(|u| u.short == "%") => {
+            format!("{} percentage", own[0])
+        }
         _ if own.len() == 1
             && matches!(role, Role::Measure(_))
             && column.data_type != DataType::Int64

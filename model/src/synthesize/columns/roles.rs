@@ -340,8 +340,13 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let of_name = |word: &String| NOT_ADDED.contains(&word.as_str());
     let first = noun.split(' ').next().unwrap_or_default();
     let number_of = noun.starts_with("number of ");
+    // "bytes sent", "lines added"
+    let done = head
+        .split_once(' ')
+        .is_some_and(|(things, done)| words::is_plural(things) && words::is_participle(done));
     let counted = measure.counted
         || number_of
+        || done
         || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
     let unit_price = raw.contains(&"unit".to_owned()) || raw.contains(&"per".to_owned());
     let tail: Vec<&String> = raw.iter().rev().take(2).collect();

@@ -120,6 +120,7 @@ impl Computed {
         }
         let (a, left, b, right, sign) = *dice.pick(&all)?;
         let noun = match (sign, dice.below(3)) {
+            ('-', 0) if net(&a.noun, &b.noun).is_some() => net(&a.noun, &b.noun)?,
             ('-', 0) => format!("difference between {} and {}", a.noun, b.noun),
             ('-', _) => format!("{} minus {}", a.noun, b.noun),
             (_, 0) => format!("sum of {} and {}", a.noun, b.noun),
@@ -144,6 +145,25 @@ impl Computed {
     /// Whether a condition is about one of the two columns.
     fn is_in(&self, condition: &Condition) -> bool {
         self.sql.split(' ').any(|part| part == condition.about)
+    }
+}
+
+/// "net lines (added minus removed)": what two nouns have alike, and in what they differ.
+fn net(from: &str, less: &str) -> Option<String> {
+    let (a, b): (Vec<&str>, Vec<&str>) = (from.split(' ').collect(), less.split(' ').collect());
+    let [(a_first, a_last), (b_first, b_last)] =
+        [(a.as_slice(), ()), (b.as_slice(), ())].map(|(words, ())| match words {
+            [first, last] => (*first, *last),
+            _ => ("", ""),
+        });
+    if a_first.is_empty() || b_first.is_empty() {
+        None
+    } else if a_first == b_first {
+        Some(format!("net {a_first} ({a_last} minus {b_last})"))
+    } else if a_last == b_last {
+        Some(format!("net {a_last} ({a_first} minus {b_first})"))
+    } else {
+        None
     }
 }
 

@@ -161,7 +161,9 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
         for to in &times[place + 1..] {
             let (a, b) = (stage(from), stage(to));
             let family = |f: &Field<'_>| f.attribute.path[..f.attribute.path.len() - 1].to_vec();
-            if a > 0 && b > a && family(from) == family(to) {
+            // What is cancelled is so before it begins.
+            let never = a > 1 && to.attribute.name.to_lowercase().contains("cancel");
+            if a > 0 && b > a && !never && family(from) == family(to) {
                 pairs.push((*from, *to));
             }
         }

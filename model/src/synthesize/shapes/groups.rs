@@ -253,10 +253,27 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         )
     } else {
         let field = measure.filter(|m| m.sql != dimension.about)?;
-        let metric = metrics::figure(&source, field, Kind::Average, dice);
+        let adds = field
+            .attribute
+            .measure()
+            .is_some_and(|m| m.additive && !m.aggregated);
+        let kind = if adds && dice.chance(0.5) {
+            Kind::Sum
+        } else {
+            Kind::Average
+        };
+        let metric = metrics::figure(&source, field, kind, dice);
         let limit = thresholds::draw(field.attribute, dice)?;
         let (sign, word) = if dice.chance(0.7) {
-            (">", dice.word(&["above", "over", "of more than"]))
+            let words = ["above", "over", "of more than"];
+            (
+                ">",
+                dice.word(if conditions.is_empty() {
+                    &words
+                } else {
+                    &words[..2]
+                }),
+            )
         } else {
             ("<", dice.word(&["below", "under"]))
         };
@@ -278,7 +295,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         if counts {
             dice.word(&[" and how many", ", with the number"])
         } else {
-            ", with that average"
+            ", with the figure"
         }
     } else {
         ""
@@ -291,7 +308,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 if counts {
                     "? Show the number too"
                 } else {
-                    "? Show the average too"
+                    "? Show the figure too"
                 }
             } else {
                 ""

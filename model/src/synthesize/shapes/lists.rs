@@ -89,7 +89,7 @@ impl Listed<'_> {
     }
 
     /// A condition on an element, with its words.
-    fn element_condition(&self, dice: &mut Dice) -> Option<Condition> {
+    pub(super) fn element_condition(&self, dice: &mut Dice) -> Option<Condition> {
         let elements = Source::elements(self.source.table, self.array)?;
         let own: Vec<_> = elements.own(|a| matches!(a.role, Role::Category | Role::Flag | Role::Measure(_)));
         let field = *dice.pick(&own)?;
@@ -310,7 +310,7 @@ fn product(
 }
 
 /// "items with quantity over 5", "fatal crashes".
-fn described(many: &str, condition: &Condition) -> String {
+pub(super) fn described(many: &str, condition: &Condition) -> String {
     match &condition.adjective {
         Some(adjective) => format!("{adjective} {many}"),
         None => format!("{many} {}", condition.post),

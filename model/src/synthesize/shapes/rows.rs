@@ -251,22 +251,32 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     }
     let most = dice.chance(0.75);
     let count = *dice.pick(&[1, 3, 5, 5, 10, 10, 20])?;
+    let second = count == 1 && most && dice.chance(0.2) && !by.attribute.measure().is_some_and(|m| m.counted);
     let mut columns: Vec<String> = names.iter().map(|f| f.sql.clone()).collect();
     let show_number = dice.chance(0.6);
     if show_number {
         columns.push(by.sql.clone());
     }
     let sql = format!(
-        "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}",
+        "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}{}",
         select(&columns)?,
         source.from,
         where_clause(&conditions),
         by.sql,
         if most { " DESC" } else { "" },
-        tie(&by.sql, &names[0].sql)
+        tie(&by.sql, &names[0].sql),
+        if second { " OFFSET 1" } else { "" }
     );
     let rows = subject(&source, &conditions, dice);
-    let what = extreme(by, most, dice);
+    let what = if second {
+        format!(
+            "the {} {}",
+            dice.word(&["second highest", "second-highest"]),
+            by.attribute.noun
+        )
+    } else {
+        extreme(by, most, dice)
+    };
     let style = style(dice);
     let listed: Vec<String> = names
         .iter()

@@ -78,9 +78,10 @@ pub(super) const SHORT: &[(&str, &str)] = &[
 
 /// Words that stand in capitals.
 pub(super) const CAPITALS: &[&str] = &[
-    "api", "atc", "iban", "isbn", "ean", "vin", "soc", "cdr", "co2", "cpc", "cpm", "cpu", "crm", "csat",
-    "cve", "cvss", "fps", "gpa", "gpu", "gps", "http", "iata", "id", "imo", "ip", "iso", "kpi", "mrr", "os",
-    "pnr", "ram", "sku", "sla", "sms", "ssd", "teu", "ttl", "uid", "url", "usd", "uuid", "vat", "vip",
+    "api", "atc", "iban", "isin", "abc", "kwh", "isbn", "ean", "vin", "soc", "cdr", "co2", "cpc", "cpm",
+    "cpu", "crm", "csat", "cve", "cvss", "fps", "gpa", "gpu", "gps", "http", "iata", "id", "imo", "ip",
+    "iso", "kpi", "mrr", "os", "pnr", "ram", "sku", "sla", "sms", "ssd", "teu", "ttl", "uid", "url", "usd",
+    "uuid", "vat", "vip",
 ];
 
 /// Participles that do not end in "ed", and adjectives that say how something stands.
