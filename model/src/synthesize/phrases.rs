@@ -53,7 +53,10 @@ pub(super) fn subject_called(
             if of_owner.is_empty() && (!last || !place.is_empty()) {
                 continue;
             }
-            if of_owner.is_empty() && !own.is_empty() && dice.chance(0.55) {
+            let clause = [" whose ", " where ", " that ", " who "]
+                .iter()
+                .any(|word| text.contains(word));
+            if of_owner.is_empty() && !own.is_empty() && (clause || dice.chance(0.55)) {
                 // What they are in is told by what they are.
                 if !text.contains(&owner.noun.one) && dice.chance(0.5) {
                     text = text.replacen(noun, &format!("{} {noun}", owner.noun.one), 1);

@@ -170,12 +170,17 @@ fn time_words(own: Vec<String>, name: &str, data_type: &DataType) -> Vec<String>
             "time".to_owned(),
         ];
     }
-    if let [thing @ .., "expires" | "ends" | "starts" | "renews"] =
-        raw.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
+    let spoken: Vec<&str> = raw.iter().map(String::as_str).collect();
+    if let [thing @ .., verb @ ("expires" | "ends" | "starts" | "renews")]
+    | [
+        thing @ ..,
+        verb @ ("expires" | "ends" | "starts" | "renews"),
+        "on" | "at" | "date",
+    ] = spoken.as_slice()
         && !thing.is_empty()
     {
-        let noun = named_event(&raw[thing.len()], "date");
-        return thing.iter().map(|w| (*w).to_owned()).chain(noun).collect();
+        let things = thing.iter().map(|w| (*w).to_owned());
+        return things.chain(named_event(verb, "date")).collect();
     }
     if let Some(Event::Passive(verb) | Event::Active(verb)) = event(name)
         && verb == own.join(" ")

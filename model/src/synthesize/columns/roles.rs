@@ -284,7 +284,11 @@ pub(super) fn role(column: &Column, words: &[String]) -> Role {
                 .is_some_and(|w| matches!(w.as_str(), "number" | "num" | "n" | "nb"))
                 && raw.len() > 1;
             let integer = column.data_type == DataType::Int64;
-            if integer && (last == "year" || last_raw == "yr") {
+            if integer
+                && (last == "year"
+                    || last_raw == "yr"
+                    || words.iter().any(|w| w == "year") && last == "built")
+            {
                 Role::Year
             } else if integer
                 && !counts
@@ -368,6 +372,9 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
         "battery",
         "phase",
         "held",
+        "start",
+        "end",
+        "offset",
     ];
     Measure {
         additive: known

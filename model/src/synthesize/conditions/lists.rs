@@ -70,13 +70,22 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
                 _ => None,
             }?;
             if attribute.role == Role::Flag && dice.chance(0.3) {
+                let (yes, no) = (on_flag(&field, false), on_flag(&field, true));
+                let all = !inner.sql.starts_with("NOT ");
+                let refused = if all { &no.sql } else { &yes.sql };
                 return Some(Condition {
-                    sql: format!(
-                        "NOT EXISTS (SELECT 1 FROM UNNEST({list}) AS {element} WHERE {})",
-                        on_flag(&field, !inner.sql.starts_with("NOT ")).sql
+                    sql: format!("NOT EXISTS (SELECT 1 FROM UNNEST({list}) AS {element} WHERE {refused})"),
+                    post: format!(
+                        "where {} {} {}",
+                        if all { "every" } else { "no" },
+                        noun.one,
+                        yes.predicate
                     ),
-                    post: format!("where every {} {}", noun.one, inner.predicate),
-                    predicate: format!("has only {} {}", noun.many, inner.post),
+                    predicate: if all {
+                        format!("has only {} {}", noun.many, yes.post)
+                    } else {
+                        format!("has no {} {}", noun.many, yes.post)
+                    },
                     about,
                     ..Condition::default()
                 });

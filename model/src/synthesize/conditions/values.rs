@@ -103,7 +103,7 @@ pub(super) fn on_code(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -
             ))
         }
         DataType::String => Value::string(&code(dice)),
-        DataType::Int64 => {
+        DataType::Int64 if attribute.noun.ends_with(" ID") => {
             let number = dice.between(101, 98_999).to_string();
             Value {
                 sql: number.clone(),

@@ -20,6 +20,11 @@ pub(super) fn conditions_beside(
 ) -> Vec<Condition> {
     let mut found = conditions::some(source, dice, most);
     found.retain(|c| Some(&c.about) != argument);
+    // "commits with more than 3 changes of commits of 2025" would say what they are twice.
+    found.retain(|c| {
+        c.owner
+            .is_none_or(|o| !source.owners[o].contains || source.owners[o].noun.one != dimension.noun)
+    });
     found.retain(|c| {
         c.about != dimension.about
             || c.is_time && dimension.is_time && (c.sql.contains(">= '") || c.sql.contains("YEAR"))
@@ -47,7 +52,7 @@ fn asked(metric: &Metric, rows: &str, bare: bool, by: &str, dice: &mut Dice) -> 
                 dice.word(&["per", "for each", "in each"])
                     .replace("in each", "per")
             ),
-            (Kind::Count, 3) if by.split(' ').count() < 3 => {
+            (Kind::Count, 3) if by.split(' ').count() < 3 && !by.ends_with(" flag") => {
                 format!("How many {rows} {} each {by} have", dice.word(&["does", "did"]))
             }
             (Kind::Count, 2) if !rows.contains(" that ") && !rows.contains(" who ") => {

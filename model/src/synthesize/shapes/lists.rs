@@ -7,6 +7,7 @@ use super::super::metrics;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Source, alias, path, snake};
 use super::super::tables::{Array, Elements};
+use super::super::words;
 use super::{Context, Draft, select, table, tie};
 
 /// A table with a list, as rows.
@@ -243,7 +244,8 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     let one = &listed.source.subject.one;
     let style = style(dice);
-    let what = format!("{word} {of}{said} of its {elements}");
+    let its = if words::is_person(one) { "their" } else { "its" };
+    let what = format!("{word} {of}{said} of {its} {elements}");
     let each = if rows == listed.source.subject.many {
         format!("each {one}")
     } else {

@@ -157,6 +157,7 @@ pub(super) fn running(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .what
         .strip_prefix("total ")
         .or_else(|| timed.what.strip_prefix("overall "))
+        .or_else(|| timed.what.strip_prefix("combined "))
         .unwrap_or(&timed.what);
     let total = if timed.metric.kind == Kind::Count {
         "running total of the"
@@ -210,6 +211,7 @@ pub(super) fn moving(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .what
         .strip_prefix("total ")
         .or_else(|| timed.what.strip_prefix("overall "))
+        .or_else(|| timed.what.strip_prefix("combined "))
         .unwrap_or(&timed.what);
     let style = style(dice);
     let daily = format!(
@@ -409,7 +411,19 @@ pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let noun = &time.noun;
     let show = dice.chance(0.35);
+    let happened = noun.contains(" which they ") && metric.kind == Kind::Count;
     let text = match style {
+        _ if happened => {
+            let span = noun.replacen("they", &what, 1);
+            match style {
+                Style::Terse => format!("{span}{}", if show { ", with the figure" } else { "" }),
+                Style::Sentence => format!(
+                    "What is the {span}{}",
+                    if show { "? Give the figure too" } else { "" }
+                ),
+                Style::Order => format!("Find the {span}{}", if show { ", and the figure" } else { "" }),
+            }
+        }
         Style::Terse => format!(
             "{noun} with {what}{}",
             if show { ", with the figure" } else { "" }
