@@ -345,14 +345,17 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let first = noun.split(' ').next().unwrap_or_default();
     let number_of = noun.starts_with("number of ");
     // "bytes sent", "lines added"
-    let done = head
-        .split_once(' ')
-        .is_some_and(|(things, done)| words::is_plural(things) && words::is_participle(done));
+    let done = head.split_once(' ').is_some_and(|(things, done)| {
+        words::is_plural(things)
+            && (words::is_participle(done) || matches!(done, "free" | "available" | "occupied"))
+    });
     let counted = measure.counted
         || number_of
         || done
         || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
-    let unit_price = raw.contains(&"unit".to_owned()) || raw.contains(&"per".to_owned());
+    let unit_price = ["unit", "per", "price"]
+        .iter()
+        .any(|word| raw.iter().any(|w| w == word));
     let tail: Vec<&String> = raw.iter().rev().take(2).collect();
     let level = tail.into_iter().any(of_name) || NOT_ADDED.contains(&last) || unit_price;
     // Of a number that tells nothing of its kind nobody knows whether it adds up: a pulse does not.

@@ -66,6 +66,12 @@ pub(super) fn value_of(attribute: &Attribute, dice: &mut Dice) -> Option<Value> 
     if attribute.name.to_lowercase().contains("code") {
         return Some(Value::string(&code(dice)));
     }
+    let places = [
+        "seat", "gate", "berth", "platform", "room", "slot", "bay", "lane", "desk", "locker", "hall",
+    ];
+    if places.contains(&last.as_str()) {
+        return Some(Value::string(&code(dice)));
+    }
     let pool = POOLS.iter().find(|(words, _)| words.contains(&last.as_str()));
     dice.pick(pool.map_or(NAMES, |(_, pool)| pool))
         .map(|value| Value::string(value))

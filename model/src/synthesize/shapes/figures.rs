@@ -531,7 +531,8 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         words::with_article(&field.attribute.noun)
     };
-    let has = dice.chance(0.25);
+    // "with lost frames" would mean more than none.
+    let has = dice.chance(0.25) && !field.attribute.measure().is_some_and(|m| m.counted);
     let others: Vec<Condition> = conditions::some(&source, dice, 1)
         .into_iter()
         .filter(|c| c.about != field.sql)

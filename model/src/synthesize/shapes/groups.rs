@@ -289,7 +289,11 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         };
         (
             format!("{} {sign} {}", metric.sql, limit.sql),
-            format!("{}{of} {word} {}", words::with_article(&metric.head), limit.said),
+            if of.contains(" with ") || of.contains(" whose ") || of.contains(" where ") {
+                format!("{}{of}, {word} {}", words::with_article(&metric.head), limit.said)
+            } else {
+                format!("{}{of} {word} {}", words::with_article(&metric.head), limit.said)
+            },
             metric.sql,
             metric.alias,
         )
