@@ -3,6 +3,7 @@
 //! A shape draws what it needs of a catalog and gives up where the catalog has not got it.
 
 mod arithmetic;
+mod averages;
 mod differences;
 mod elements;
 mod figures;
@@ -80,11 +81,11 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "above_average",
-        draw: rows::above_average,
+        draw: averages::above_average,
     },
     Shape {
         name: "above_group",
-        draw: ranks::above_group,
+        draw: averages::above_group,
     },
     Shape {
         name: "count",

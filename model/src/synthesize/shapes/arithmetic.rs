@@ -277,7 +277,7 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 
 fn each(one: &str, rows: &str, conditions: &[Condition]) -> String {
     if conditions.is_empty() {
-        format!("{} {one}", if one.len() % 2 == 0 { "every" } else { "each" })
+        format!("each {one}")
     } else {
         format!("each of the {rows}")
     }

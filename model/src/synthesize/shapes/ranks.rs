@@ -1,7 +1,7 @@
 //! The best, latest and commonest of each group; ranks.
 
 use super::super::columns::Role;
-use super::super::conditions::{self, with_its_article};
+use super::super::conditions;
 use super::super::dice::Dice;
 use super::super::dimensions;
 use super::super::metrics::{self, Kind};
@@ -362,70 +362,6 @@ pub(super) fn ranked(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             select(&columns)?,
             source.from,
             where_clause(&conditions)
-        ),
-    })
-}
-
-/// Rows whose number is above the average of their group.
-pub(super) fn above_group(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::Joined, dice)?;
-    let names = source.names();
-    let measures = source.own(|a| a.measure().is_some());
-    let by = *dice.pick(&measures)?;
-    // Where every row has a value of its own, none is above its average.
-    let kinds = [
-        "city",
-        "country",
-        "department",
-        "category",
-        "type",
-        "kind",
-        "genre",
-        "section",
-        "team",
-        "region",
-        "branch",
-    ];
-    let groups = source.own(|a| {
-        let last = a.noun.rsplit(' ').next().unwrap_or_default();
-        a.role == Role::Category && (!a.values.is_empty() || kinds.contains(&last))
-    });
-    let group = *dice.pick(&groups)?;
-    if names.is_empty() || names.iter().any(|n| n.sql == group.sql) {
-        return None;
-    }
-    let mut conditions = conditions::some(&source, dice, 1);
-    conditions.retain(|c| c.about != by.sql && c.about != group.sql);
-    conditions::complete(&source, dice, &mut conditions);
-    let rows = subject(&source, &conditions, dice);
-    let (sign, word) = if dice.chance(0.75) {
-        (">", dice.word(&["above", "higher than"]))
-    } else {
-        ("<", dice.word(&["below", "lower than"]))
-    };
-    let (noun, each) = (with_its_article(&by.attribute.noun), &group.attribute.noun);
-    let mut columns: Vec<String> = names.iter().map(|f| f.sql.clone()).collect();
-    columns.extend([group.sql.clone(), by.sql.clone()]);
-    let shown = format!("{each} and {}", by.attribute.noun);
-    let style = style(dice);
-    let text = match style {
-        Style::Terse => format!("{rows} with {noun} {word} the average of their {each}, with {shown}"),
-        Style::Sentence => {
-            format!("Which {rows} have {noun} {word} the average of their {each}? Show {shown} too")
-        }
-        Style::Order => {
-            format!("List the {rows} with {noun} {word} the average of the same {each}, with {shown}")
-        }
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{} QUALIFY {by} {sign} AVG({by}) OVER (PARTITION BY {})",
-            select(&columns)?,
-            source.from,
-            where_clause(&conditions),
-            group.sql,
-            by = by.sql
         ),
     })
 }

@@ -4,7 +4,7 @@ use super::super::columns::{Attribute, Event, Role, State};
 use super::super::conditions::{self, Condition};
 use super::super::descriptions::quoted;
 use super::super::dice::Dice;
-use super::super::phrases::{Style, few, finished, style, subject, where_clause, who};
+use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;
 use super::{Context, Draft, Reach, is_shown, select, source, tie, tie_said};
@@ -549,54 +549,5 @@ pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     Some(Draft {
         question: finished(style, &format!("{text}{sorted}"), dice),
         sql,
-    })
-}
-
-/// Rows whose number is above the average of all.
-pub(super) fn above_average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::Tables, dice)?;
-    let measures = source.own(|a| a.measure().is_some());
-    let by = *dice.pick(&measures)?;
-    let names = source.names();
-    if names.is_empty() || source.table.filter_required || source.table.sharded {
-        return None;
-    }
-    let above = dice.chance(0.7);
-    let columns: Vec<String> = names
-        .iter()
-        .map(|f| f.sql.clone())
-        .chain([by.sql.clone()])
-        .collect();
-    let sign = if above { ">" } else { "<" };
-    let (from, sql) = (&source.from, &by.sql);
-    let (rows, noun) = (&source.subject.many, &by.attribute.noun);
-    let word = if above {
-        dice.word(&["above", "higher than"])
-    } else {
-        dice.word(&["below", "lower than"])
-    };
-    let style = style(dice);
-    let counts = dice.chance(0.3);
-    let that = who(&source);
-    let said = conditions::with_its_article(noun);
-    let text = match (style, counts) {
-        (Style::Terse, true) => format!("number of {rows} with {said} {word} the average"),
-        (_, true) => format!("How many {rows} have {said} {word} average"),
-        (Style::Terse, false) => format!("{rows} with {said} {word} average, with the {noun}"),
-        (Style::Sentence, false) => {
-            format!("Which {rows} have {said} {word} the average of all {rows}? Show the {noun} too")
-        }
-        (Style::Order, false) => {
-            format!("List the {rows} {that} have {said} {word} the overall average, and their {noun}")
-        }
-    };
-    let what = if counts {
-        "COUNT(*)".to_owned()
-    } else {
-        select(&columns)?
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {from} WHERE {sql} {sign} (SELECT AVG({sql}) FROM {from})"),
     })
 }
