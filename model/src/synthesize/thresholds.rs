@@ -13,6 +13,19 @@ pub(super) struct Threshold {
     pub(super) value: f64,
 }
 
+impl Threshold {
+    /// So many times as much.
+    pub(super) fn times(self, factor: f64) -> Self {
+        let value = self.value * factor;
+        let sql = number(value);
+        Self {
+            said: self.said.replacen(&self.sql, &sql, 1),
+            sql,
+            value,
+        }
+    }
+}
+
 /// A number to compare this attribute with.
 pub(super) fn draw(attribute: &Attribute, dice: &mut Dice) -> Option<Threshold> {
     let value = value(attribute, dice)?;

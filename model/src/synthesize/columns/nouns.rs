@@ -47,7 +47,11 @@ pub(super) fn noun(
             own.push("time".to_owned());
         }
     }
-    if own.len() > 1 && own.last().is_some_and(|w| w == "total") {
+    if own.len() > 1
+        && own
+            .last()
+            .is_some_and(|w| matches!(w.as_str(), "total" | "average" | "maximum" | "minimum"))
+    {
         own.rotate_right(1);
     }
     if role == Role::Time {
@@ -211,7 +215,7 @@ fn time_words(own: Vec<String>, name: &str, data_type: &DataType) -> Vec<String>
     ) {
         return vec!["time".to_owned(), (*way).to_owned()];
     }
-    if own.len() > 1 && matches!(last, "at" | "on" | "ts" | "date" | "time" | "dt" | "day") {
+    if own.len() > 1 && matches!(last, "at" | "on" | "ts" | "date" | "time" | "dt" | "day" | "for") {
         let kind = if matches!(last, "on" | "date" | "dt" | "day") {
             "date"
         } else {

@@ -26,6 +26,8 @@ fn nouns_are_what_people_say() {
     assert_eq!(noun("placed_at", "TIMESTAMP", ""), "time placed");
     assert_eq!(noun("issued", "DATE", ""), "date issued");
     assert_eq!(noun("license_expires", "DATE", ""), "license expiry date");
+    assert_eq!(noun("fps_avg", "FLOAT64", ""), "average FPS");
+    assert_eq!(noun("scheduled_for", "TIMESTAMP", ""), "time scheduled");
     assert_eq!(noun("to_ts", "TIMESTAMP", ""), "end time");
     assert_eq!(noun("added", "INT64", "lines"), "lines added");
     assert_eq!(noun("claimed", "NUMERIC", ""), "claimed amount");

@@ -269,6 +269,12 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         };
         let metric = metrics::figure(&source, field, kind, dice);
         let limit = thresholds::draw(field.attribute, dice)?;
+        // What many rows come to is more than what one has.
+        let limit = if kind == Kind::Sum {
+            limit.times(10.0)
+        } else {
+            limit
+        };
         let (sign, word) = if dice.chance(0.7) {
             let words = ["above", "over", "of more than"];
             (

@@ -66,6 +66,7 @@ pub(super) const SHORT: &[(&str, &str)] = &[
     ("tech", "technology"),
     ("temp", "temperature"),
     ("tgt", "target"),
+    ("tol", "tolerance"),
     ("trx", "transaction"),
     ("ts", "time"),
     ("tx", "transaction"),
