@@ -165,6 +165,15 @@ fn described(noun: &str, conditions: &[&Condition], dice: &mut Dice) -> String {
     text + &time
 }
 
+/// "each order", where nothing is said of the rows, else "each of the shipped orders".
+pub(super) fn each(source: &Source<'_>, rows: &str, conditions: &[Condition]) -> String {
+    if conditions.is_empty() {
+        format!("each {}", source.subject.one)
+    } else {
+        format!("each of the {rows}")
+    }
+}
+
 /// "who" for people, else "that".
 pub(super) fn who(source: &Source<'_>) -> &'static str {
     if words::is_person(&source.subject.one) {

@@ -21,8 +21,10 @@ mod totals;
 mod whole_rows;
 
 use super::columns::Role;
+use super::conditions::Condition;
 use super::dice::Dice;
 use super::dimensions::{self, Dimension};
+use super::phrases::where_clause;
 use super::source::{Field, Source};
 use super::tables::{Array, Elements, Model, Table};
 use super::weights::Weights;
@@ -39,6 +41,40 @@ pub(super) struct Context<'m> {
 pub(super) struct Draft {
     pub(super) question: String,
     pub(super) sql: String,
+}
+
+impl Draft {
+    /// The answer is `what` of the source's rows that fulfil the conditions; `rest` follows, such as groups and order.
+    fn select(
+        question: String,
+        what: &str,
+        source: &Source<'_>,
+        conditions: &[Condition],
+        rest: &str,
+    ) -> Self {
+        Self {
+            question,
+            sql: format!(
+                "SELECT {what} FROM {}{}{rest}",
+                source.from,
+                where_clause(conditions)
+            ),
+        }
+    }
+
+    /// The answer has a row for each group, with what it is called and the figures; `rest` follows the grouping.
+    fn group(
+        question: String,
+        dimension: &Dimension,
+        figures: &str,
+        source: &Source<'_>,
+        conditions: &[Condition],
+        rest: &str,
+    ) -> Self {
+        let what = format!("{}, {figures}", dimension.select);
+        let rest = format!(" GROUP BY {}{rest}", dimension.group);
+        Self::select(question, &what, source, conditions, &rest)
+    }
 }
 
 /// A kind of query.

@@ -4,7 +4,7 @@ use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension};
 use super::super::metrics::{self, Kind, Metric};
-use super::super::phrases::{Style, few, finished, style, subject, where_clause};
+use super::super::phrases::{Style, few, finished, style, subject};
 use super::super::source::Source;
 use super::super::thresholds;
 use super::super::words;
@@ -108,18 +108,14 @@ pub(super) fn group(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         order = dimension.order();
         question = dimension.shown_as(&question, dice);
     }
-    Some(Draft {
+    Some(Draft::group(
         question,
-        sql: format!(
-            "SELECT {}, {} AS {} FROM {}{} GROUP BY {}{order}",
-            dimension.select,
-            metric.sql,
-            metric.alias,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+        &dimension,
+        &format!("{} AS {}", metric.sql, metric.alias),
+        &source,
+        &conditions,
+        &order,
+    ))
 }
 
 /// One figure in groups of two things.
@@ -146,19 +142,18 @@ pub(super) fn two(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         String::new()
     };
-    Some(Draft {
-        question: asked(&metric, &rows, conditions.is_empty(), &by, dice),
-        sql: format!(
-            "SELECT {}, {} AS {} FROM {}{} GROUP BY {}, {}{order}",
+    Some(Draft::select(
+        asked(&metric, &rows, conditions.is_empty(), &by, dice),
+        &format!(
+            "{}, {} AS {}",
             select(&[first.select.clone(), second.select.clone()])?,
             metric.sql,
-            metric.alias,
-            source.from,
-            where_clause(&conditions),
-            first.group,
-            second.group
+            metric.alias
         ),
-    })
+        &source,
+        &conditions,
+        &format!(" GROUP BY {}, {}{order}", first.group, second.group),
+    ))
 }
 
 /// Several figures in groups.
@@ -196,17 +191,14 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .map(|m| format!("{} AS {}", m.sql, m.alias))
         .collect();
     let order = dimension.order();
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {} FROM {}{} GROUP BY {}{order}",
-            dimension.select,
-            columns.join(", "),
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &columns.join(", "),
+        &source,
+        &conditions,
+        &order,
+    ))
 }
 
 /// Groups whose figure passes a bound.
@@ -336,15 +328,13 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         dimension.select.clone()
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {shown} FROM {}{} GROUP BY {} HAVING {condition}",
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &shown,
+        &source,
+        &conditions,
+        &format!(" GROUP BY {} HAVING {condition}", dimension.group),
+    ))
 }
 
 /// The groups with the highest figures.
@@ -478,16 +468,17 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         (dimension.select.clone(), metric.sql.clone())
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc}{} LIMIT {count}",
-            source.from,
-            where_clause(&conditions),
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &columns,
+        &source,
+        &conditions,
+        &format!(
+            " GROUP BY {} ORDER BY {order}{desc}{} LIMIT {count}",
             dimension.group,
             tie(&order, &dimension.name)
         ),
-    })
+    ))
 }
 
 /// Each group's share of the whole.
@@ -533,14 +524,12 @@ pub(super) fn share_of_total(context: Context<'_>, dice: &mut Dice) -> Option<Dr
             dice.word(&["Show", "Compute", "Give"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{expression} AS {alias}"),
+        &source,
+        &conditions,
+        "",
+    ))
 }

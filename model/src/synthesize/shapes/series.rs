@@ -370,18 +370,14 @@ pub(super) fn years(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("For each {by}, what was the {what} in {year} and in {next}"),
         Style::Order => format!("Compare the {what} in {year} and in {next}, by {by}"),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {}, {} FROM {}{} GROUP BY {}",
-            dimension.select,
-            column(year),
-            column(next),
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{}, {}", column(year), column(next)),
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The span with the highest figure.
@@ -446,14 +442,15 @@ pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         (time.select.clone(), metric.sql.clone())
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc}{} LIMIT 1",
-            source.from,
-            where_clause(&conditions),
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &columns,
+        &source,
+        &conditions,
+        &format!(
+            " GROUP BY {} ORDER BY {order}{desc}{} LIMIT 1",
             time.group,
             tie(&order, &time.name)
         ),
-    })
+    ))
 }

@@ -2,7 +2,7 @@
 
 use super::super::conditions::Condition;
 use super::super::dice::Dice;
-use super::super::phrases::{Style, finished, style, subject, where_clause};
+use super::super::phrases::{Style, each, finished, style, subject};
 use super::super::source::snake;
 use super::super::thresholds;
 use super::super::words;
@@ -17,17 +17,9 @@ pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let conditions = listed.conditions(dice);
     let rows = subject(&listed.source, &conditions, dice);
     let expression = listed.over("COUNT(*)", &format!(" WHERE {}", element.sql));
-    let (one, kind) = (
-        &listed.source.subject.one,
-        described(&listed.array.noun.many, &element),
-    );
-    let each = if conditions.is_empty() {
-        format!("each {one}")
-    } else {
-        format!("each of the {rows}")
-    };
+    let kind = described(&listed.array.noun.many, &element);
+    let each = each(&listed.source, &rows, &conditions);
     let style = style(dice);
-    let (filter, from) = (where_clause(&conditions), &listed.source.from);
     let text = match dice.below(5) {
         0 => {
             let limit = *dice.pick(&[3, 5, 10])?;
@@ -36,14 +28,16 @@ pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 Style::Sentence => format!("Which {limit} {rows} have the most {kind}"),
                 Style::Order => format!("List the {limit} {rows} with the most {kind}"),
             };
-            return Some(Draft {
-                question: finished(style, &text, dice),
-                sql: format!(
-                    "SELECT {} FROM {from}{filter} ORDER BY {expression} DESC{} LIMIT {limit}",
-                    select(&columns)?,
+            return Some(Draft::select(
+                finished(style, &text, dice),
+                &select(&columns)?,
+                &listed.source,
+                &conditions,
+                &format!(
+                    " ORDER BY {expression} DESC{} LIMIT {limit}",
                     tie("", &columns[0])
                 ),
-            });
+            ));
         }
         1 => {
             let limit = dice.between(1, 4);
@@ -67,10 +61,13 @@ pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 sql: format!("{expression} > {limit}"),
                 ..Condition::default()
             });
-            return Some(Draft {
-                question: finished(style, &text, dice),
-                sql: format!("SELECT {} FROM {from}{}", select(&columns)?, where_clause(&all)),
-            });
+            return Some(Draft::select(
+                finished(style, &text, dice),
+                &select(&columns)?,
+                &listed.source,
+                &all,
+                "",
+            ));
         }
         _ => match style {
             Style::Terse => format!("number of {kind} of {each}"),
@@ -85,10 +82,13 @@ pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .source
         .free_name(&format!("{} count", listed.array.noun.many));
     columns.push(format!("{expression} AS {name}"));
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {} FROM {from}{filter}", select(&columns)?),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &listed.source,
+        &conditions,
+        "",
+    ))
 }
 
 /// Rows whose list adds up to more than a bound, or what lists add up to on average.
@@ -135,14 +135,13 @@ pub(super) fn compared(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         } else {
             format!("{text}, for {rows}")
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT AVG({expression}) FROM {}{}",
-                listed.source.from,
-                where_clause(&conditions)
-            ),
-        });
+        return Some(Draft::select(
+            finished(style, &text, dice),
+            &format!("AVG({expression})"),
+            &listed.source,
+            &conditions,
+            "",
+        ));
     }
     let limit = thresholds::draw(attribute, dice)?;
     let (sign, word) = *dice.pick(&[
@@ -184,13 +183,11 @@ pub(super) fn compared(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => "? Give the total too",
         _ => ", with that total",
     };
-    Some(Draft {
-        question: finished(style, &format!("{text}{too}").replace(" of over", " over"), dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &format!("{text}{too}").replace(" of over", " over"), dice),
+        &select(&columns)?,
+        &listed.source,
+        &conditions,
+        "",
+    ))
 }
