@@ -53,7 +53,10 @@ pub(super) fn subject_called(
             if of_owner.is_empty() && (!last || !place.is_empty()) {
                 continue;
             }
-            if of_owner.is_empty() && !own.is_empty() && dice.chance(0.55) {
+            let clause = [" whose ", " where ", " that ", " who "]
+                .iter()
+                .any(|word| text.contains(word));
+            if of_owner.is_empty() && !own.is_empty() && (clause || dice.chance(0.55)) {
                 // What they are in is told by what they are.
                 if !text.contains(&owner.noun.one) && dice.chance(0.5) {
                     text = text.replacen(noun, &format!("{} {noun}", owner.noun.one), 1);
@@ -160,6 +163,15 @@ fn described(noun: &str, conditions: &[&Condition], dice: &mut Dice) -> String {
         return format!("{before}{noun}{time}{}", &text[before.len() + noun.len()..]);
     }
     text + &time
+}
+
+/// "each order", where nothing is said of the rows, else "each of the shipped orders".
+pub(super) fn each(source: &Source<'_>, rows: &str, conditions: &[Condition]) -> String {
+    if conditions.is_empty() {
+        format!("each {}", source.subject.one)
+    } else {
+        format!("each of the {rows}")
+    }
 }
 
 /// "who" for people, else "that".

@@ -3,6 +3,7 @@
 //! A shape draws what it needs of a catalog and gives up where the catalog has not got it.
 
 mod arithmetic;
+mod averages;
 mod differences;
 mod elements;
 mod figures;
@@ -16,13 +17,16 @@ mod relations;
 mod rows;
 mod series;
 mod strings;
+mod totals;
 mod whole_rows;
 
 pub(super) use pairs::{KEYS as PAIR_KEYS, NUMBERS as PAIR_NUMBERS};
 
 use super::columns::Role;
+use super::conditions::Condition;
 use super::dice::Dice;
 use super::dimensions::{self, Dimension};
+use super::phrases::where_clause;
 use super::source::{Field, Source};
 use super::tables::{Array, Elements, Model, Table};
 use super::weights::Weights;
@@ -39,6 +43,40 @@ pub(super) struct Context<'m> {
 pub(super) struct Draft {
     pub(super) question: String,
     pub(super) sql: String,
+}
+
+impl Draft {
+    /// The answer is `what` of the source's rows that fulfil the conditions; `rest` follows, such as groups and order.
+    fn select(
+        question: String,
+        what: &str,
+        source: &Source<'_>,
+        conditions: &[Condition],
+        rest: &str,
+    ) -> Self {
+        Self {
+            question,
+            sql: format!(
+                "SELECT {what} FROM {}{}{rest}",
+                source.from,
+                where_clause(conditions)
+            ),
+        }
+    }
+
+    /// The answer has a row for each group, with what it is called and the figures; `rest` follows the grouping.
+    fn group(
+        question: String,
+        dimension: &Dimension,
+        figures: &str,
+        source: &Source<'_>,
+        conditions: &[Condition],
+        rest: &str,
+    ) -> Self {
+        let what = format!("{}, {figures}", dimension.select);
+        let rest = format!(" GROUP BY {}{rest}", dimension.group);
+        Self::select(question, &what, source, conditions, &rest)
+    }
 }
 
 /// A kind of query.
@@ -81,7 +119,11 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "above_average",
-        draw: rows::above_average,
+        draw: averages::above_average,
+    },
+    Shape {
+        name: "above_group",
+        draw: averages::above_group,
     },
     Shape {
         name: "count",
@@ -258,6 +300,14 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape {
         name: "list_sum",
         draw: lists::sum,
+    },
+    Shape {
+        name: "list_count",
+        draw: totals::count,
+    },
+    Shape {
+        name: "list_total",
+        draw: totals::compared,
     },
     Shape {
         name: "list_rows",

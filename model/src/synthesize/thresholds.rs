@@ -13,6 +13,19 @@ pub(super) struct Threshold {
     pub(super) value: f64,
 }
 
+impl Threshold {
+    /// So many times as much.
+    pub(super) fn times(self, factor: f64) -> Self {
+        let value = self.value * factor;
+        let sql = number(value);
+        Self {
+            said: self.said.replacen(&self.sql, &sql, 1),
+            sql,
+            value,
+        }
+    }
+}
+
 /// A number to compare this attribute with.
 pub(super) fn draw(attribute: &Attribute, dice: &mut Dice) -> Option<Threshold> {
     let value = value(attribute, dice)?;
@@ -89,6 +102,7 @@ const BY_WORD: &[(&[&str], &[f64])] = &[
         &["share", "probability", "ratio", "accuracy", "saturated"],
         SHARES,
     ),
+    (&["heart"], &[60.0, 80.0, 100.0, 120.0, 150.0, 170.0]),
     (&["percentage", "pct", "soc", "rate", "commission"], PERCENT),
     (
         &["salary", "income", "revenue", "turnover"],
@@ -140,7 +154,6 @@ const BY_WORD: &[(&[&str], &[f64])] = &[
         &["temperature", "temp"],
         &[-18.0, -5.0, 0.0, 4.0, 8.0, 15.0, 20.0, 25.0, 30.0],
     ),
-    (&["heart"], &[60.0, 80.0, 100.0, 120.0, 150.0, 170.0]),
     (&["voltage"], &[220.0, 225.0, 230.0, 240.0]),
     (
         &[

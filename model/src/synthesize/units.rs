@@ -54,7 +54,7 @@ const UNITS: &[(&str, &str, &str)] = &[
     ("deg", "degrees", "degrees"),
     ("lps", "liters per second", "l/s"),
     ("mg", "milligrams", "mg"),
-    ("micros", "micros", "micros"),
+    ("micros", "millionths", "millionths"),
     ("eth", "ETH", "ETH"),
     ("gwei", "gwei", "gwei"),
     ("ntu", "NTU", "NTU"),

@@ -208,7 +208,11 @@ pub(super) fn is_person(noun: &str) -> bool {
 
 /// The phrase with "a" or "an" before it.
 pub(super) fn with_article(phrase: &str) -> String {
-    let first = phrase.split([' ', '-']).next().unwrap_or_default();
+    let first = phrase
+        .trim_start_matches('"')
+        .split([' ', '-'])
+        .next()
+        .unwrap_or_default();
     let spelled = first.len() > 1 && first.chars().all(|c| !c.is_lowercase());
     let vowel = if spelled {
         first.starts_with(['A', 'E', 'F', 'H', 'I', 'L', 'M', 'N', 'O', 'R', 'S', 'X'])

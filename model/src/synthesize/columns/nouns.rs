@@ -47,7 +47,11 @@ pub(super) fn noun(
             own.push("time".to_owned());
         }
     }
-    if own.len() > 1 && own.last().is_some_and(|w| w == "total") {
+    if own.len() > 1
+        && own
+            .last()
+            .is_some_and(|w| matches!(w.as_str(), "total" | "average" | "maximum" | "minimum"))
+    {
         own.rotate_right(1);
     }
     if role == Role::Time {
@@ -84,6 +88,9 @@ pub(super) fn noun(
                 || told.starts_with("number of ") =>
         {
             told
+        }
+        _ if own.len() == 1 && words::is_participle(&own[0]) && unit.is_some_and(|u| u.short == "%") => {
+            format!("{} percentage", own[0])
         }
         _ if own.len() == 1
             && matches!(role, Role::Measure(_))
@@ -167,12 +174,17 @@ fn time_words(own: Vec<String>, name: &str, data_type: &DataType) -> Vec<String>
             "time".to_owned(),
         ];
     }
-    if let [thing @ .., "expires" | "ends" | "starts" | "renews"] =
-        raw.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
+    let spoken: Vec<&str> = raw.iter().map(String::as_str).collect();
+    if let [thing @ .., verb @ ("expires" | "ends" | "starts" | "renews")]
+    | [
+        thing @ ..,
+        verb @ ("expires" | "ends" | "starts" | "renews"),
+        "on" | "at" | "date",
+    ] = spoken.as_slice()
         && !thing.is_empty()
     {
-        let noun = named_event(&raw[thing.len()], "date");
-        return thing.iter().map(|w| (*w).to_owned()).chain(noun).collect();
+        let things = thing.iter().map(|w| (*w).to_owned());
+        return things.chain(named_event(verb, "date")).collect();
     }
     if let Some(Event::Passive(verb) | Event::Active(verb)) = event(name)
         && verb == own.join(" ")
@@ -203,7 +215,7 @@ fn time_words(own: Vec<String>, name: &str, data_type: &DataType) -> Vec<String>
     ) {
         return vec!["time".to_owned(), (*way).to_owned()];
     }
-    if own.len() > 1 && matches!(last, "at" | "on" | "ts" | "date" | "time" | "dt" | "day") {
+    if own.len() > 1 && matches!(last, "at" | "on" | "ts" | "date" | "time" | "dt" | "day" | "for") {
         let kind = if matches!(last, "on" | "date" | "dt" | "day") {
             "date"
         } else {

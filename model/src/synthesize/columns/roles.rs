@@ -284,7 +284,11 @@ pub(super) fn role(column: &Column, words: &[String]) -> Role {
                 .is_some_and(|w| matches!(w.as_str(), "number" | "num" | "n" | "nb"))
                 && raw.len() > 1;
             let integer = column.data_type == DataType::Int64;
-            if integer && (last == "year" || last_raw == "yr") {
+            if integer
+                && (last == "year"
+                    || last_raw == "yr"
+                    || words.iter().any(|w| w == "year") && last == "built")
+            {
                 Role::Year
             } else if integer
                 && !counts
@@ -340,10 +344,18 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let of_name = |word: &String| NOT_ADDED.contains(&word.as_str());
     let first = noun.split(' ').next().unwrap_or_default();
     let number_of = noun.starts_with("number of ");
+    // "bytes sent", "lines added"
+    let done = head.split_once(' ').is_some_and(|(things, done)| {
+        words::is_plural(things)
+            && (words::is_participle(done) || matches!(done, "free" | "available" | "occupied"))
+    });
     let counted = measure.counted
         || number_of
+        || done
         || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
-    let unit_price = raw.contains(&"unit".to_owned()) || raw.contains(&"per".to_owned());
+    let unit_price = ["unit", "per", "price"]
+        .iter()
+        .any(|word| raw.iter().any(|w| w == word));
     let tail: Vec<&String> = raw.iter().rev().take(2).collect();
     let level = tail.into_iter().any(of_name) || NOT_ADDED.contains(&last) || unit_price;
     // Of a number that tells nothing of its kind nobody knows whether it adds up: a pulse does not.
@@ -363,6 +375,9 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
         "battery",
         "phase",
         "held",
+        "start",
+        "end",
+        "offset",
     ];
     Measure {
         additive: known

@@ -29,6 +29,11 @@ const POOLS: &[(&[&str], &[&str])] = &[
     (&["os"], &["Android", "iOS", "Windows", "Linux"]),
 ];
 
+/// What is known by its number, by the last word of the noun.
+const NUMBERED: &[&str] = &[
+    "seat", "gate", "berth", "platform", "room", "slot", "bay", "lane", "desk", "locker", "hall",
+];
+
 /// Values of columns that tell nothing of theirs: whoever asks knows them, and the answer has them as they were typed.
 const NAMES: &[&str] = &[
     "Orion",
@@ -64,17 +69,17 @@ pub(in super::super) fn values_of(attribute: &Attribute) -> Vec<Value> {
     if attribute.data_type != DataType::String || attribute.path.len() > 1 && attribute.name.len() < 3 {
         return Vec::new();
     }
-    if attribute.name.to_lowercase().contains("code") {
-        return (0..ids::ASKED)
-            .map(|number| Value::string(&ids::code(number)))
-            .collect();
-    }
     let last = attribute
         .noun
         .rsplit(' ')
         .next()
         .unwrap_or_default()
         .to_lowercase();
+    if attribute.name.to_lowercase().contains("code") || NUMBERED.contains(&last.as_str()) {
+        return (0..ids::ASKED)
+            .map(|number| Value::string(&ids::code(number)))
+            .collect();
+    }
     let pool = POOLS.iter().find(|(words, _)| words.contains(&last.as_str()));
     let values = pool.map_or(NAMES, |(_, values)| values);
     values.iter().copied().map(Value::string).collect()
@@ -96,7 +101,7 @@ pub(super) fn on_code(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -
     let value = match attribute.data_type {
         DataType::String if ids::is_address(&attribute.noun) => Value::string(&ids::address(number)),
         DataType::String => Value::string(&ids::text(number)),
-        DataType::Int64 => {
+        DataType::Int64 if attribute.noun.ends_with(" ID") => {
             let number = ids::integer(number).to_string();
             Value {
                 sql: number.clone(),

@@ -5,7 +5,7 @@ use bigquill_analysis::schema::DataType;
 use super::super::columns::Attribute;
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
-use super::super::phrases::{Style, finished, shown, style, subject, where_clause};
+use super::super::phrases::{Style, each, finished, shown, style, subject};
 use super::super::source::Source;
 use super::super::units;
 use super::super::words;
@@ -120,6 +120,7 @@ impl Computed {
         }
         let (a, left, b, right, sign) = *dice.pick(&all)?;
         let noun = match (sign, dice.below(3)) {
+            ('-', 0) if net(&a.noun, &b.noun).is_some() => net(&a.noun, &b.noun)?,
             ('-', 0) => format!("difference between {} and {}", a.noun, b.noun),
             ('-', _) => format!("{} minus {}", a.noun, b.noun),
             (_, 0) => format!("sum of {} and {}", a.noun, b.noun),
@@ -144,6 +145,25 @@ impl Computed {
     /// Whether a condition is about one of the two columns.
     fn is_in(&self, condition: &Condition) -> bool {
         self.sql.split(' ').any(|part| part == condition.about)
+    }
+}
+
+/// "net lines (added minus removed)": what two nouns have alike, and in what they differ.
+fn net(from: &str, less: &str) -> Option<String> {
+    let (a, b): (Vec<&str>, Vec<&str>) = (from.split(' ').collect(), less.split(' ').collect());
+    let [(a_first, a_last), (b_first, b_last)] =
+        [(a.as_slice(), ()), (b.as_slice(), ())].map(|(words, ())| match words {
+            [first, last] => (*first, *last),
+            _ => ("", ""),
+        });
+    if a_first.is_empty() || b_first.is_empty() {
+        None
+    } else if a_first == b_first {
+        Some(format!("net {a_first} ({a_last} minus {b_last})"))
+    } else if a_last == b_last {
+        Some(format!("net {a_last} ({a_first} minus {b_first})"))
+    } else {
+        None
     }
 }
 
@@ -179,10 +199,7 @@ pub(super) fn one(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => finished(style, &format!("What is the {said} of {rows}"), dice),
         _ => shown(style, &format!("{said} of {rows}"), dice),
     };
-    Some(Draft {
-        question,
-        sql: format!("SELECT {sql} FROM {}{}", source.from, where_clause(&conditions)),
-    })
+    Some(Draft::select(question, &sql, &source, &conditions, ""))
 }
 
 /// A figure in groups.
@@ -210,17 +227,14 @@ pub(super) fn grouped(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         ),
     };
     let order = dimension.order();
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {sql} AS {} FROM {}{} GROUP BY {}{order}",
-            dimension.select,
-            source.free_name(&name),
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{sql} AS {}", source.free_name(&name)),
+        &source,
+        &conditions,
+        &order,
+    ))
 }
 
 /// Each row with it.
@@ -236,7 +250,7 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let rows = subject(&source, &conditions, dice);
-    let (said, each) = (&computed.noun, each(&source.subject.one, &rows, &conditions));
+    let (said, each) = (&computed.noun, each(&source, &rows, &conditions));
     columns.push(format!("{} AS {}", computed.sql, source.free_name(computed.name)));
     let style = style(dice);
     let text = match style {
@@ -244,23 +258,13 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("What is the {said} of {each}"),
         Style::Order => format!("{} {rows} with the {said}", dice.word(&["Show", "List", "Give"])),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
-}
-
-fn each(one: &str, rows: &str, conditions: &[Condition]) -> String {
-    if conditions.is_empty() {
-        format!("{} {one}", if one.len() % 2 == 0 { "every" } else { "each" })
-    } else {
-        format!("each of the {rows}")
-    }
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// Each row with the sum of it over a list in the row.
@@ -275,7 +279,7 @@ pub(super) fn lists(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let (folded, said, name) = folded(&computed, dice);
     let expression = listed.over(&folded, "");
     columns.push(format!("{expression} AS {}", listed.source.free_name(&name)));
-    let each = each(&listed.source.subject.one, &rows, &conditions);
+    let each = each(&listed.source, &rows, &conditions);
     let many = &listed.array.noun.many;
     let style = style(dice);
     let its = if words::is_person(&listed.source.subject.one) {
@@ -291,13 +295,11 @@ pub(super) fn lists(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             dice.word(&["Show", "List"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &listed.source,
+        &conditions,
+        "",
+    ))
 }

@@ -5,7 +5,7 @@ use bigquill_analysis::schema::DataType;
 use super::super::columns::{Event, Role};
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
-use super::super::phrases::{Style, finished, style, subject, where_clause};
+use super::super::phrases::{Style, each, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;
 use super::{Context, Draft, Reach, grouped, select, source};
@@ -161,7 +161,9 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
         for to in &times[place + 1..] {
             let (a, b) = (stage(from), stage(to));
             let family = |f: &Field<'_>| f.attribute.path[..f.attribute.path.len() - 1].to_vec();
-            if a > 0 && b > a && family(from) == family(to) {
+            // What is cancelled is so before it begins.
+            let never = a > 1 && to.attribute.name.to_lowercase().contains("cancel");
+            if a > 0 && b > a && !never && family(from) == family(to) {
                 pairs.push((*from, *to));
             }
         }
@@ -341,11 +343,7 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let between = span.between(dice);
     let unit = span.said;
-    let each = if conditions.is_empty() {
-        format!("each {}", source.subject.one)
-    } else {
-        format!("each of the {rows}")
-    };
+    let each = each(&source, &rows, &conditions);
     if dice.chance(0.4) {
         let mut columns = names;
         columns.push(format!("{} AS {}", span.sql, source.free_name(unit)));
@@ -357,15 +355,13 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 dice.word(&["List", "Show"])
             ),
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT {} FROM {}{}",
-                select(&columns)?,
-                source.from,
-                where_clause(&conditions)
-            ),
-        });
+        return Some(Draft::select(
+            finished(style, &text, dice),
+            &select(&columns)?,
+            &source,
+            &conditions,
+            "",
+        ));
     }
     let limit = match span.unit {
         "SECOND" => *dice.pick(&[30, 60, 120, 300])?,
@@ -396,10 +392,13 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         select(&names)?
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {}{}", source.from, where_clause(&conditions)),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &what,
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The share of rows that came after the time that was set for them.
@@ -472,14 +471,13 @@ pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             Style::Sentence => format!("How many {rows} were {after}"),
             Style::Order => format!("Count the {rows} that were {after}"),
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT COUNT(*) FROM {}{}",
-                source.from,
-                where_clause(&conditions)
-            ),
-        });
+        return Some(Draft::select(
+            finished(style, &text, dice),
+            "COUNT(*)",
+            &source,
+            &conditions,
+            "",
+        ));
     }
     conditions.push(Condition {
         sql: format!("{} IS NOT NULL", done.sql),
@@ -496,12 +494,11 @@ pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             format!("Compute the share of {rows} that were {after}, leaving out those not yet {verb}")
         }
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT COUNTIF({comparison}) / COUNT(*) FROM {}{}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("COUNTIF({comparison}) / COUNT(*)"),
+        &source,
+        &conditions,
+        "",
+    ))
 }

@@ -5,7 +5,7 @@ use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions;
 use super::super::metrics::{self, Kind, Metric};
-use super::super::phrases::{Style, finished, shown, style, subject, where_clause};
+use super::super::phrases::{Style, finished, shown, style, subject};
 use super::super::source::{Source, snake};
 use super::super::words;
 use super::{Context, Draft, Reach, grouped, source};
@@ -49,15 +49,7 @@ fn one(source: &Source<'_>, metric: &Metric, conditions: &[Condition], dice: &mu
         Style::Order if metric.kind == Kind::Count => finished(style, &format!("Count the {rows}"), dice),
         _ => shown(style, &metric.short(&rows, bare, dice), dice),
     };
-    Draft {
-        question,
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            metric.sql,
-            source.from,
-            where_clause(conditions)
-        ),
-    }
+    Draft::select(question, &metric.sql, source, conditions, "")
 }
 
 /// Two or three figures side by side.
@@ -101,17 +93,15 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         columns.insert(0, format!("{} AS {}", count.sql, count.alias));
         what = format!("number of {rows} and their {said}");
     }
-    Some(Draft {
-        question: shown(style(dice), &what, dice)
+    Some(Draft::select(
+        shown(style(dice), &what, dice)
             .replace("What is the lowest and", "What are the lowest and")
             .replace("What is the minimum, ", "What are the minimum, "),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            columns.join(", "),
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+        &columns.join(", "),
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// A condition whose share can be asked for: one that some rows fulfil, and is no time.
@@ -186,10 +176,13 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         text
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {sql} FROM {}{}", source.from, where_clause(&others)),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &sql,
+        &source,
+        &others,
+        "",
+    ))
 }
 
 /// All rows in words, and those that fulfil the condition too.
@@ -275,16 +268,14 @@ pub(super) fn share_by(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         text
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {sql} AS {alias} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&others),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{sql} AS {alias}"),
+        &source,
+        &others,
+        "",
+    ))
 }
 
 /// One sum by another: what is paid for a kilogram, an hour, a seat.
@@ -329,29 +320,20 @@ pub(super) fn ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 snake(&above.attribute.name),
                 snake(&words::singular(&below.attribute.name))
             ));
-            Draft {
-                question: shown(
+            Draft::group(
+                shown(
                     style,
                     &format!("{what}, {} {}", dice.word(&["by", "for each"]), dimension.noun),
                     dice,
                 ),
-                sql: format!(
-                    "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
-                    dimension.select,
-                    source.from,
-                    where_clause(&conditions),
-                    dimension.group
-                ),
-            }
+                &dimension,
+                &format!("{expression} AS {alias}"),
+                &source,
+                &conditions,
+                "",
+            )
         }
-        _ => Draft {
-            question: shown(style, &what, dice),
-            sql: format!(
-                "SELECT {expression} FROM {}{}",
-                source.from,
-                where_clause(&conditions)
-            ),
-        },
+        _ => Draft::select(shown(style, &what, dice), &expression, &source, &conditions, ""),
     })
 }
 
@@ -509,15 +491,13 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         Some(d) => (format!("{}, ", d.select), format!(" GROUP BY {}", d.group)),
         None => (String::new(), String::new()),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {select}{} FROM {}{}{group}",
-            columns.join(", "),
-            source.from,
-            where_clause(&others)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{select}{}", columns.join(", ")),
+        &source,
+        &others,
+        &group,
+    ))
 }
 
 /// How many rows have no value.
@@ -531,7 +511,8 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         words::with_article(&field.attribute.noun)
     };
-    let has = dice.chance(0.25);
+    // "with lost frames" would mean more than none.
+    let has = dice.chance(0.25) && !field.attribute.measure().is_some_and(|m| m.counted);
     let others: Vec<Condition> = conditions::some(&source, dice, 1)
         .into_iter()
         .filter(|c| c.about != field.sql)
@@ -556,10 +537,7 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             Style::Sentence => finished(style, &metric.asked(&rows, false, dice), dice),
             _ => shown(style, &metric.of(&rows), dice),
         };
-        return Some(Draft {
-            question,
-            sql: format!("SELECT COUNT(*) FROM {}{}", source.from, where_clause(&all)),
-        });
+        return Some(Draft::select(question, "COUNT(*)", &source, &all, ""));
     }
     let names: Vec<String> = source.names().iter().map(|f| f.sql.clone()).collect();
     if names.is_empty() || names.contains(&field.sql) {
@@ -570,13 +548,11 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("Which {rows} are there"),
         Style::Order => format!("{} {rows}", dice.word(&["Find", "List"])),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            super::select(&names)?,
-            source.from,
-            where_clause(&all)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &super::select(&names)?,
+        &source,
+        &all,
+        "",
+    ))
 }

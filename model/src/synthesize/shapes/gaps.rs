@@ -163,16 +163,14 @@ pub(super) fn first_last(context: Context<'_>, dice: &mut Dice) -> Option<Draft>
             dice.word(&["Show", "List", "Give"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {columns} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &columns,
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The key of what rows belong to, without a join: its field and what it is called.

@@ -4,7 +4,7 @@ use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension};
 use super::super::metrics::{self, Kind, Metric};
-use super::super::phrases::{Style, few, finished, style, subject, where_clause};
+use super::super::phrases::{Style, few, finished, style, subject};
 use super::super::source::Source;
 use super::super::thresholds;
 use super::super::words;
@@ -20,6 +20,11 @@ pub(super) fn conditions_beside(
 ) -> Vec<Condition> {
     let mut found = conditions::some(source, dice, most);
     found.retain(|c| Some(&c.about) != argument);
+    // "commits with more than 3 changes of commits of 2025" would say what they are twice.
+    found.retain(|c| {
+        c.owner
+            .is_none_or(|o| !source.owners[o].contains || source.owners[o].noun.one != dimension.noun)
+    });
     found.retain(|c| {
         c.about != dimension.about
             || c.is_time && dimension.is_time && (c.sql.contains(">= '") || c.sql.contains("YEAR"))
@@ -47,7 +52,7 @@ fn asked(metric: &Metric, rows: &str, bare: bool, by: &str, dice: &mut Dice) -> 
                 dice.word(&["per", "for each", "in each"])
                     .replace("in each", "per")
             ),
-            (Kind::Count, 3) if by.split(' ').count() < 3 => {
+            (Kind::Count, 3) if by.split(' ').count() < 3 && !by.ends_with(" flag") => {
                 format!("How many {rows} {} each {by} have", dice.word(&["does", "did"]))
             }
             (Kind::Count, 2) if !rows.contains(" that ") && !rows.contains(" who ") => {
@@ -103,18 +108,14 @@ pub(super) fn group(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         order = dimension.order();
         question = dimension.shown_as(&question, dice);
     }
-    Some(Draft {
+    Some(Draft::group(
         question,
-        sql: format!(
-            "SELECT {}, {} AS {} FROM {}{} GROUP BY {}{order}",
-            dimension.select,
-            metric.sql,
-            metric.alias,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+        &dimension,
+        &format!("{} AS {}", metric.sql, metric.alias),
+        &source,
+        &conditions,
+        &order,
+    ))
 }
 
 /// One figure in groups of two things.
@@ -141,19 +142,18 @@ pub(super) fn two(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         String::new()
     };
-    Some(Draft {
-        question: asked(&metric, &rows, conditions.is_empty(), &by, dice),
-        sql: format!(
-            "SELECT {}, {} AS {} FROM {}{} GROUP BY {}, {}{order}",
+    Some(Draft::select(
+        asked(&metric, &rows, conditions.is_empty(), &by, dice),
+        &format!(
+            "{}, {} AS {}",
             select(&[first.select.clone(), second.select.clone()])?,
             metric.sql,
-            metric.alias,
-            source.from,
-            where_clause(&conditions),
-            first.group,
-            second.group
+            metric.alias
         ),
-    })
+        &source,
+        &conditions,
+        &format!(" GROUP BY {}, {}{order}", first.group, second.group),
+    ))
 }
 
 /// Several figures in groups.
@@ -191,17 +191,14 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .map(|m| format!("{} AS {}", m.sql, m.alias))
         .collect();
     let order = dimension.order();
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {} FROM {}{} GROUP BY {}{order}",
-            dimension.select,
-            columns.join(", "),
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &columns.join(", "),
+        &source,
+        &conditions,
+        &order,
+    ))
 }
 
 /// Groups whose figure passes a bound.
@@ -253,10 +250,33 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         )
     } else {
         let field = measure.filter(|m| m.sql != dimension.about)?;
-        let metric = metrics::figure(&source, field, Kind::Average, dice);
+        let adds = field
+            .attribute
+            .measure()
+            .is_some_and(|m| m.additive && !m.aggregated);
+        let kind = if adds && dice.chance(0.5) {
+            Kind::Sum
+        } else {
+            Kind::Average
+        };
+        let metric = metrics::figure(&source, field, kind, dice);
         let limit = thresholds::draw(field.attribute, dice)?;
+        // What many rows come to is more than what one has.
+        let limit = if kind == Kind::Sum {
+            limit.times(10.0)
+        } else {
+            limit
+        };
         let (sign, word) = if dice.chance(0.7) {
-            (">", dice.word(&["above", "over", "of more than"]))
+            let words = ["above", "over", "of more than"];
+            (
+                ">",
+                dice.word(if conditions.is_empty() {
+                    &words
+                } else {
+                    &words[..2]
+                }),
+            )
         } else {
             ("<", dice.word(&["below", "under"]))
         };
@@ -267,7 +287,11 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         };
         (
             format!("{} {sign} {}", metric.sql, limit.sql),
-            format!("{}{of} {word} {}", words::with_article(&metric.head), limit.said),
+            if of.contains(" with ") || of.contains(" whose ") || of.contains(" where ") {
+                format!("{}{of}, {word} {}", words::with_article(&metric.head), limit.said)
+            } else {
+                format!("{}{of} {word} {}", words::with_article(&metric.head), limit.said)
+            },
             metric.sql,
             metric.alias,
         )
@@ -278,7 +302,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         if counts {
             dice.word(&[" and how many", ", with the number"])
         } else {
-            ", with that average"
+            ", with the figure"
         }
     } else {
         ""
@@ -291,7 +315,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 if counts {
                     "? Show the number too"
                 } else {
-                    "? Show the average too"
+                    "? Show the figure too"
                 }
             } else {
                 ""
@@ -304,15 +328,13 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         dimension.select.clone()
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {shown} FROM {}{} GROUP BY {} HAVING {condition}",
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &shown,
+        &source,
+        &conditions,
+        &format!(" GROUP BY {} HAVING {condition}", dimension.group),
+    ))
 }
 
 /// The groups with the highest figures.
@@ -446,16 +468,17 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         (dimension.select.clone(), metric.sql.clone())
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc}{} LIMIT {count}",
-            source.from,
-            where_clause(&conditions),
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &columns,
+        &source,
+        &conditions,
+        &format!(
+            " GROUP BY {} ORDER BY {order}{desc}{} LIMIT {count}",
             dimension.group,
             tie(&order, &dimension.name)
         ),
-    })
+    ))
 }
 
 /// Each group's share of the whole.
@@ -501,14 +524,12 @@ pub(super) fn share_of_total(context: Context<'_>, dice: &mut Dice) -> Option<Dr
             dice.word(&["Show", "Compute", "Give"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{expression} AS {alias}"),
+        &source,
+        &conditions,
+        "",
+    ))
 }

@@ -7,6 +7,7 @@ use super::super::metrics;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Source, alias, path, snake};
 use super::super::tables::{Array, Elements};
+use super::super::words;
 use super::{Context, Draft, select, table, tie};
 
 /// A table with a list, as rows.
@@ -89,7 +90,7 @@ impl Listed<'_> {
     }
 
     /// A condition on an element, with its words.
-    fn element_condition(&self, dice: &mut Dice) -> Option<Condition> {
+    pub(super) fn element_condition(&self, dice: &mut Dice) -> Option<Condition> {
         let elements = Source::elements(self.source.table, self.array)?;
         let own: Vec<_> = elements.own(|a| matches!(a.role, Role::Category | Role::Flag | Role::Measure(_)));
         let field = *dice.pick(&own)?;
@@ -243,7 +244,8 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     let one = &listed.source.subject.one;
     let style = style(dice);
-    let what = format!("{word} {of}{said} of its {elements}");
+    let its = if words::is_person(one) { "their" } else { "its" };
+    let what = format!("{word} {of}{said} of {its} {elements}");
     let each = if rows == listed.source.subject.many {
         format!("each {one}")
     } else {
@@ -261,16 +263,13 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 format!("List the {count} {rows} with the highest {word} {of}{said} of their {elements}")
             }
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT {} FROM {}{} ORDER BY {expression} DESC{} LIMIT {count}",
-                select(&names)?,
-                listed.source.from,
-                where_clause(&conditions),
-                tie("", &names[0])
-            ),
-        });
+        return Some(Draft::select(
+            finished(style, &text, dice),
+            &select(&names)?,
+            &listed.source,
+            &conditions,
+            &format!(" ORDER BY {expression} DESC{} LIMIT {count}", tie("", &names[0])),
+        ));
     }
     let text = match style {
         Style::Terse => format!("{word} {of}{said} of {elements} for {each}"),
@@ -279,15 +278,13 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     let mut columns = names;
     columns.push(format!("{expression} AS {alias}"));
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &listed.source,
+        &conditions,
+        "",
+    ))
 }
 
 /// Price times quantity, where elements have both.
@@ -310,7 +307,7 @@ fn product(
 }
 
 /// "items with quantity over 5", "fatal crashes".
-fn described(many: &str, condition: &Condition) -> String {
+pub(super) fn described(many: &str, condition: &Condition) -> String {
     match &condition.adjective {
         Some(adjective) => format!("{adjective} {many}"),
         None => format!("{many} {}", condition.post),
@@ -347,10 +344,13 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         select(&names)?
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {}{}", listed.source.from, where_clause(&all)),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &what,
+        &listed.source,
+        &all,
+        "",
+    ))
 }
 
 /// The share of rows by what is in their lists, or of elements by what they are.
@@ -377,16 +377,17 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("What {word} of {rows} {predicate}"),
         Style::Order => format!("Compute the {word} of {rows} {part}"),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}COUNTIF({}) / COUNT(*) FROM {}{}",
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!(
+            "{}COUNTIF({}) / COUNT(*)",
             if percent { "100 * " } else { "" },
-            condition.sql,
-            listed.source.from,
-            where_clause(&others)
+            condition.sql
         ),
-    })
+        &listed.source,
+        &others,
+        "",
+    ))
 }
 
 /// In how many rows each scalar stands, and the rows that have none.

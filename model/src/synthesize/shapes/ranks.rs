@@ -182,14 +182,13 @@ pub(super) fn latest_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Dr
         "ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {}{desc}) = 1",
         key.sql, time.sql
     );
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {star} FROM {}{} QUALIFY {window}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &star,
+        &source,
+        &conditions,
+        &format!(" QUALIFY {window}"),
+    ))
 }
 
 /// The value that comes most often in each group.
@@ -270,20 +269,16 @@ pub(super) fn commonest_of_each(context: Context<'_>, dice: &mut Dice) -> Option
     if show {
         columns.push(format!("{} AS {}", metric.sql, metric.alias));
     }
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{} GROUP BY {}, {} QUALIFY ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {} DESC, {}) = 1",
-            select(&columns)?,
-            source.from,
-            where_clause(&conditions),
-            first.group,
-            second.group,
-            first.name,
-            metric.sql,
-            second.name
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &source,
+        &conditions,
+        &format!(
+            " GROUP BY {}, {} QUALIFY ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {} DESC, {}) = 1",
+            first.group, second.group, first.name, metric.sql, second.name
         ),
-    })
+    ))
 }
 
 /// Rows or groups with their rank.
@@ -317,19 +312,17 @@ pub(super) fn ranked(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             Style::Sentence => format!("How do {many} rank by {what}{dense}"),
             Style::Order => format!("Rank {many} by {what}, highest first{dense}"),
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT {}, {} AS {}, {function}() OVER (ORDER BY {} DESC) AS {alias} FROM {}{} GROUP BY {}",
-                dimension.select,
-                metric.sql,
-                metric.alias,
-                metric.sql,
-                source.from,
-                where_clause(&conditions),
-                dimension.group
+        return Some(Draft::group(
+            finished(style, &text, dice),
+            &dimension,
+            &format!(
+                "{} AS {}, {function}() OVER (ORDER BY {} DESC) AS {alias}",
+                metric.sql, metric.alias, metric.sql
             ),
-        });
+            &source,
+            &conditions,
+            "",
+        ));
     }
     let names = source.names();
     let measures = source.own(|a| a.measure().is_some());
@@ -355,13 +348,11 @@ pub(super) fn ranked(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         "{function}() OVER (PARTITION BY {} ORDER BY {} DESC)",
         group.sql, by.sql
     );
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {window} AS {alias} FROM {}{}",
-            select(&columns)?,
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{}, {window} AS {alias}", select(&columns)?),
+        &source,
+        &conditions,
+        "",
+    ))
 }

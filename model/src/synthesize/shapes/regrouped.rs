@@ -57,16 +57,16 @@ pub(super) fn buckets(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         ),
         Style::Order => format!("Group {rows} by {noun} into {classes}, and count each group"),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT CASE WHEN {sql} < {low} THEN 'under {low}' WHEN {sql} < {high} THEN '{low} to under {high}' WHEN {sql} >= {high} THEN '{high} and more' END AS {alias}, \
-             COUNT(*) AS {} FROM {}{} GROUP BY {alias}",
-            metric.alias,
-            source.from,
-            where_clause(&conditions)
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!(
+            "CASE WHEN {sql} < {low} THEN 'under {low}' WHEN {sql} < {high} THEN '{low} to under {high}' WHEN {sql} >= {high} THEN '{high} and more' END AS {alias}, COUNT(*) AS {}",
+            metric.alias
         ),
-    })
+        &source,
+        &conditions,
+        &format!(" GROUP BY {alias}"),
+    ))
 }
 
 /// The average over groups of a figure: orders per customer, sales per day.
@@ -205,14 +205,12 @@ pub(super) fn listed(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             dice.word(&["list", "collect"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{expression} AS {alias}"),
+        &source,
+        &conditions,
+        "",
+    ))
 }

@@ -411,7 +411,7 @@ pub(super) fn both(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             match style {
                 Style::Terse => format!("{many} with {of_a} but without {of_b}"),
                 Style::Sentence => format!("Which {many} have {of_a} but no {of_b}"),
-                Style::Order => format!("Find {many} of {of_a} that do not occur among {of_b}"),
+                Style::Order => format!("Find the {many} that occur in {of_a} but not in {of_b}"),
             },
         ),
         _ => (

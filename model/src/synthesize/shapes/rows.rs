@@ -5,7 +5,7 @@ use super::super::conditions::{self, Condition};
 use super::super::descriptions::Value;
 use super::super::dice::Dice;
 use super::super::ids;
-use super::super::phrases::{Style, few, finished, style, subject, where_clause, who};
+use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;
 use super::{Context, Draft, Reach, is_shown, select, source, tie, tie_said};
@@ -252,22 +252,32 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     }
     let most = dice.chance(0.75);
     let count = *dice.pick(&[1, 3, 5, 5, 10, 10, 20])?;
+    let second = count == 1 && most && dice.chance(0.2) && !by.attribute.measure().is_some_and(|m| m.counted);
     let mut columns: Vec<String> = names.iter().map(|f| f.sql.clone()).collect();
     let show_number = dice.chance(0.6);
     if show_number {
         columns.push(by.sql.clone());
     }
     let sql = format!(
-        "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}",
+        "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}{}",
         select(&columns)?,
         source.from,
         where_clause(&conditions),
         by.sql,
         if most { " DESC" } else { "" },
-        tie(&by.sql, &names[0].sql)
+        tie(&by.sql, &names[0].sql),
+        if second { " OFFSET 1" } else { "" }
     );
     let rows = subject(&source, &conditions, dice);
-    let what = extreme(by, most, dice);
+    let what = if second {
+        format!(
+            "the {} {}",
+            dice.word(&["second highest", "second-highest"]),
+            by.attribute.noun
+        )
+    } else {
+        extreme(by, most, dice)
+    };
     let style = style(dice);
     let listed: Vec<String> = names
         .iter()
@@ -525,54 +535,5 @@ pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     Some(Draft {
         question: finished(style, &format!("{text}{sorted}"), dice),
         sql,
-    })
-}
-
-/// Rows whose number is above the average of all.
-pub(super) fn above_average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::Tables, dice)?;
-    let measures = source.own(|a| a.measure().is_some());
-    let by = *dice.pick(&measures)?;
-    let names = source.names();
-    if names.is_empty() || source.table.filter_required || source.table.sharded {
-        return None;
-    }
-    let above = dice.chance(0.7);
-    let columns: Vec<String> = names
-        .iter()
-        .map(|f| f.sql.clone())
-        .chain([by.sql.clone()])
-        .collect();
-    let sign = if above { ">" } else { "<" };
-    let (from, sql) = (&source.from, &by.sql);
-    let (rows, noun) = (&source.subject.many, &by.attribute.noun);
-    let word = if above {
-        dice.word(&["above", "higher than"])
-    } else {
-        dice.word(&["below", "lower than"])
-    };
-    let style = style(dice);
-    let counts = dice.chance(0.3);
-    let that = who(&source);
-    let said = conditions::with_its_article(noun);
-    let text = match (style, counts) {
-        (Style::Terse, true) => format!("number of {rows} with {said} {word} the average"),
-        (_, true) => format!("How many {rows} have {said} {word} average"),
-        (Style::Terse, false) => format!("{rows} with {said} {word} average, with the {noun}"),
-        (Style::Sentence, false) => {
-            format!("Which {rows} have {said} {word} the average of all {rows}? Show the {noun} too")
-        }
-        (Style::Order, false) => {
-            format!("List the {rows} {that} have {said} {word} the overall average, and their {noun}")
-        }
-    };
-    let what = if counts {
-        "COUNT(*)".to_owned()
-    } else {
-        select(&columns)?
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {from} WHERE {sql} {sign} (SELECT AVG({sql}) FROM {from})"),
     })
 }

@@ -157,6 +157,7 @@ pub(super) fn running(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .what
         .strip_prefix("total ")
         .or_else(|| timed.what.strip_prefix("overall "))
+        .or_else(|| timed.what.strip_prefix("combined "))
         .unwrap_or(&timed.what);
     let total = if timed.metric.kind == Kind::Count {
         "running total of the"
@@ -210,6 +211,7 @@ pub(super) fn moving(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .what
         .strip_prefix("total ")
         .or_else(|| timed.what.strip_prefix("overall "))
+        .or_else(|| timed.what.strip_prefix("combined "))
         .unwrap_or(&timed.what);
     let style = style(dice);
     let daily = format!(
@@ -368,18 +370,14 @@ pub(super) fn years(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("For each {by}, what was the {what} in {year} and in {next}"),
         Style::Order => format!("Compare the {what} in {year} and in {next}, by {by}"),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {}, {} FROM {}{} GROUP BY {}",
-            dimension.select,
-            column(year),
-            column(next),
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{}, {}", column(year), column(next)),
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The span with the highest figure.
@@ -409,7 +407,19 @@ pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let noun = &time.noun;
     let show = dice.chance(0.35);
+    let happened = noun.contains(" which they ") && metric.kind == Kind::Count;
     let text = match style {
+        _ if happened => {
+            let span = noun.replacen("they", &what, 1);
+            match style {
+                Style::Terse => format!("{span}{}", if show { ", with the figure" } else { "" }),
+                Style::Sentence => format!(
+                    "What is the {span}{}",
+                    if show { "? Give the figure too" } else { "" }
+                ),
+                Style::Order => format!("Find the {span}{}", if show { ", and the figure" } else { "" }),
+            }
+        }
         Style::Terse => format!(
             "{noun} with {what}{}",
             if show { ", with the figure" } else { "" }
@@ -432,14 +442,15 @@ pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         (time.select.clone(), metric.sql.clone())
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc}{} LIMIT 1",
-            source.from,
-            where_clause(&conditions),
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &columns,
+        &source,
+        &conditions,
+        &format!(
+            " GROUP BY {} ORDER BY {order}{desc}{} LIMIT 1",
             time.group,
             tie(&order, &time.name)
         ),
-    })
+    ))
 }

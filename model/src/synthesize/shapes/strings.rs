@@ -56,14 +56,13 @@ pub(super) fn domain(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         };
         (text, format!(" ORDER BY {name} DESC, {alias} LIMIT {count}"))
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {expression} AS {alias}, COUNT(*) AS {name} FROM {}{} GROUP BY {alias}{tail}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{expression} AS {alias}, COUNT(*) AS {name}"),
+        &source,
+        &conditions,
+        &format!(" GROUP BY {alias}{tail}"),
+    ))
 }
 
 /// First and last name as one.
@@ -100,14 +99,13 @@ pub(super) fn full_name(context: Context<'_>, dice: &mut Dice) -> Option<Draft> 
             .replace("the last name", "the text of last name"),
         Style::Order => format!("{} the {said} of {rows}", dice.word(&["Show", "List"])),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {expression} AS {alias} FROM {}{}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{expression} AS {alias}"),
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// Rows whose text follows a pattern.
@@ -219,10 +217,13 @@ pub(super) fn matching(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         select(&names)?
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {}{}", source.from, where_clause(&all)),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &what,
+        &source,
+        &all,
+        "",
+    ))
 }
 
 /// How long texts are.
@@ -349,12 +350,11 @@ pub(super) fn extracted(context: Context<'_>, dice: &mut Dice) -> Option<Draft> 
         Style::Sentence => format!("How many {rows} are there for each {said}"),
         Style::Order => format!("Count {rows} by the {said}"),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {expression} AS {alias}, COUNT(*) AS {count} FROM {}{} GROUP BY {alias}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{expression} AS {alias}, COUNT(*) AS {count}"),
+        &source,
+        &conditions,
+        &format!(" GROUP BY {alias}"),
+    ))
 }

@@ -66,6 +66,7 @@ pub(super) const SHORT: &[(&str, &str)] = &[
     ("tech", "technology"),
     ("temp", "temperature"),
     ("tgt", "target"),
+    ("tol", "tolerance"),
     ("trx", "transaction"),
     ("ts", "time"),
     ("tx", "transaction"),
@@ -78,9 +79,10 @@ pub(super) const SHORT: &[(&str, &str)] = &[
 
 /// Words that stand in capitals.
 pub(super) const CAPITALS: &[&str] = &[
-    "api", "atc", "iban", "isbn", "ean", "vin", "soc", "cdr", "co2", "cpc", "cpm", "cpu", "crm", "csat",
-    "cve", "cvss", "fps", "gpa", "gpu", "gps", "http", "iata", "id", "imo", "ip", "iso", "kpi", "mrr", "os",
-    "pnr", "ram", "sku", "sla", "sms", "ssd", "teu", "ttl", "uid", "url", "usd", "uuid", "vat", "vip",
+    "api", "atc", "iban", "isin", "abc", "kwh", "isbn", "ean", "vin", "soc", "cdr", "co2", "cpc", "cpm",
+    "cpu", "crm", "csat", "cve", "cvss", "fps", "gpa", "gpu", "gps", "http", "iata", "id", "imo", "ip",
+    "iso", "kpi", "mrr", "os", "pnr", "ram", "sku", "sla", "sms", "ssd", "teu", "ttl", "uid", "url", "usd",
+    "uuid", "vat", "vip",
 ];
 
 /// Participles that do not end in "ed", and adjectives that say how something stands.
