@@ -10,6 +10,7 @@ mod conditions;
 mod descriptions;
 mod dice;
 mod dimensions;
+mod emulator;
 mod form;
 mod ids;
 mod metrics;
@@ -36,6 +37,7 @@ use runs::Faults;
 use shapes::{Context, SHAPES};
 use tables::Model;
 
+pub use emulator::{Emulator, EmulatorError};
 pub use rows::{Row, RowSet, RowTable};
 pub use runs::{Fault, Faulty, Outcome, Runner, RunnerError};
 pub use weights::{Limits, Weights, WeightsError};
@@ -203,10 +205,12 @@ impl<'c> Synthesizer<'c> {
         };
         let draws: Vec<u64> = if one_by_one {
             open = (0..count).map(|index| index == first).collect();
-            let next = &mut self.catalogs[first].next;
-            let begin = *next;
-            *next += (size * count) as u64;
-            (begin..*next).step_by(count).collect()
+            let subject = &mut self.catalogs[first];
+            // What is drawn beyond the share of the catalog is run for nothing.
+            let wanted = (self.share - subject.pairs) * 3 / 2 + threads.max(1) * 8;
+            let begin = subject.next;
+            subject.next += (size.min(wanted) * count) as u64;
+            (begin..subject.next).step_by(count).collect()
         } else {
             self.next += size as u64;
             (self.next - size as u64..self.next).collect()

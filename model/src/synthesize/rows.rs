@@ -286,3 +286,6 @@ fn width(column: &Column) -> usize {
         column.fields.iter().map(width).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,6 @@ mod base;
 mod card;
 mod dashboard;
 mod data;
-mod emulator;
 mod eval;
 mod examples;
 mod export;

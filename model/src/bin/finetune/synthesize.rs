@@ -10,11 +10,10 @@ use anyhow::{Context, bail};
 use bigquill_analysis::schema::CatalogSnapshot;
 use bigquill_judge::{Judge, JudgeOptions, Phase, Verdict};
 use bigquill_model::judge;
-use bigquill_model::synthesize::{Check, Fault, Faulty, Named, Pair, Synthesizer, Tally, Weights};
+use bigquill_model::synthesize::{Check, Emulator, Fault, Faulty, Named, Pair, Synthesizer, Tally, Weights};
 use bigquill_model::train::data::Catalogs;
 use clap::Args;
 
-use crate::emulator::Emulator;
 use crate::progress::{Bar, tell};
 use crate::say;
 

@@ -3,16 +3,17 @@
 //! goccy/bigquery-emulator reads and writes all of a project's jobs with every request, so jobs are deleted when they are
 //! done, and many queries share one.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use bigquill_analysis::schema::quote_name;
-use bigquill_model::synthesize::{Outcome, RowSet, RowTable, Runner, RunnerError};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+
+use super::rows::{RowSet, RowTable};
+use super::runs::{Outcome, Runner, RunnerError};
 
 /// How datasets are known that this command made and may delete.
 const OWN: &str = "made by finetune data synthesize";
@@ -24,7 +25,7 @@ const LOOKED_AT: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running emulator.
-pub(crate) struct Emulator {
+pub struct Emulator {
     runtime: Runtime,
     client: Client,
     url: Url,
@@ -32,6 +33,50 @@ pub(crate) struct Emulator {
     base: String,
     /// Datasets made here.
     datasets: Mutex<Vec<String>>,
+}
+
+/// Why there is no emulator to run queries in.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// No address.
+    #[error("{0} is no address; one is http://127.0.0.1:9050")]
+    Address(String),
+    /// Not on this machine.
+    #[error(
+        "{0} is not on this machine, and queries that nobody has read run in a BigQuery emulator only, never in BigQuery \
+         itself; give the address of one, as http://127.0.0.1:9050"
+    )]
+    Remote(String),
+    /// No client for it.
+    #[error("no connection can be made: {0}")]
+    Client(String),
+    /// No emulator there.
+    #[error(
+        "{address} is no BigQuery emulator that runs ({reason}); start one, as \
+         `bigquery-emulator --project=test --port 9050`"
+    )]
+    Absent {
+        /// Where it should be.
+        address: String,
+        /// What was answered.
+        reason: String,
+    },
+    /// It has tables of somebody else's.
+    #[error(
+        "the emulator has a dataset {0} already, where rows for the catalog would go; start another emulator for this command"
+    )]
+    Taken(String),
+    /// It does not take a table or its rows.
+    #[error("the emulator takes no rows for {table}: {reason}")]
+    Table {
+        /// Its name.
+        table: String,
+        /// What was answered.
+        reason: String,
+    },
+    /// It refused something else.
+    #[error("the emulator refuses: {0}")]
+    Refused(String),
 }
 
 /// Why a request gave nothing.
@@ -45,19 +90,31 @@ enum RequestError {
     Refused(String),
 }
 
+impl From<RequestError> for EmulatorError {
+    fn from(error: RequestError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
 impl Emulator {
     /// Connects to the emulator at an address of this machine.
-    pub(crate) fn connect(address: &str) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Where the address is another machine's or no emulator answers.
+    pub fn connect(address: &str) -> Result<Self, EmulatorError> {
         let url = local(address)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
-            .build()?;
+            .build()
+            .map_err(|error| EmulatorError::Client(error.to_string()))?;
         let client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(PATIENCE)
-            .build()?;
+            .build()
+            .map_err(|error| EmulatorError::Client(error.to_string()))?;
         let mut emulator = Self {
             runtime,
             client,
@@ -65,10 +122,9 @@ impl Emulator {
             url,
             datasets: Mutex::default(),
         };
-        let project = emulator.project().with_context(|| {
-            format!(
-                "{address} is no BigQuery emulator that runs; start one, as `bigquery-emulator --project=test --port 9050`"
-            )
+        let project = emulator.project().map_err(|error| EmulatorError::Absent {
+            address: address.to_owned(),
+            reason: error.to_string(),
         })?;
         emulator.base = format!("bigquery/v2/projects/{project}");
         Ok(emulator)
@@ -123,20 +179,17 @@ impl Emulator {
         Ok(answer["rows"].take())
     }
 
-    fn make_dataset(&self, dataset: &str) -> anyhow::Result<()> {
+    fn make_dataset(&self, dataset: &str) -> Result<(), EmulatorError> {
         let path = format!("datasets/{dataset}");
         if let Ok(there) = self.call(Method::GET, &path, None) {
             if there["description"] != json!(OWN) {
-                bail!(
-                    "the emulator has a dataset {dataset} of its own, where rows for the catalog would go; start another \
-                     emulator for this command"
-                );
+                return Err(EmulatorError::Taken(dataset.to_owned()));
             }
             self.drop_dataset(dataset)?;
         }
         let body = json!({"datasetReference": {"datasetId": dataset}, "description": OWN});
         self.call(Method::POST, "datasets", Some(&body))?;
-        self.datasets()?.push(dataset.to_owned());
+        self.datasets().push(dataset.to_owned());
         Ok(())
     }
 
@@ -145,7 +198,7 @@ impl Emulator {
         self.call(Method::DELETE, &path, None).map(|_| ())
     }
 
-    fn make_table(&self, table: &RowTable) -> anyhow::Result<()> {
+    fn make_table(&self, table: &RowTable) -> Result<(), RequestError> {
         self.query(&table.ddl())?;
         let path = format!("datasets/{}/tables/{}/insertAll", table.dataset, table.table);
         for rows in table.rows.chunks(ROWS) {
@@ -155,31 +208,26 @@ impl Emulator {
         Ok(())
     }
 
-    fn datasets(&self) -> anyhow::Result<std::sync::MutexGuard<'_, Vec<String>>> {
-        self.datasets
-            .lock()
-            .map_err(|_| anyhow::anyhow!("a thread of this command ended while it held the emulator"))
+    fn datasets(&self) -> MutexGuard<'_, Vec<String>> {
+        self.datasets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn clear(&self) -> anyhow::Result<()> {
-        for dataset in std::mem::take(&mut *self.datasets()?) {
-            self.drop_dataset(&dataset)?;
-        }
-        Ok(())
+    fn clear(&self) -> Result<(), RequestError> {
+        let datasets = std::mem::take(&mut *self.datasets());
+        datasets.iter().try_for_each(|dataset| self.drop_dataset(dataset))
     }
 
-    fn make(&self, rows: &RowSet) -> anyhow::Result<()> {
+    fn make(&self, rows: &RowSet) -> Result<(), EmulatorError> {
         self.clear()?;
-        let mut datasets: Vec<&str> = rows.tables.iter().map(|t| t.dataset.as_str()).collect();
-        datasets.sort_unstable();
-        datasets.dedup();
+        let datasets: BTreeSet<&str> = rows.tables.iter().map(|t| t.dataset.as_str()).collect();
         for dataset in datasets {
             self.make_dataset(dataset)?;
         }
         for table in &rows.tables {
-            let name = format!("{}.{}", quote_name(&table.dataset), quote_name(&table.table));
-            self.make_table(table)
-                .with_context(|| format!("the emulator takes no table {name} with rows"))?;
+            self.make_table(table).map_err(|error| EmulatorError::Table {
+                table: format!("{}.{}", table.dataset, table.table),
+                reason: error.to_string(),
+            })?;
         }
         Ok(())
     }
@@ -225,7 +273,7 @@ impl Emulator {
 
 impl Runner for Emulator {
     fn open(&self, rows: &RowSet) -> Result<(), RunnerError> {
-        self.make(rows).map_err(|error| RunnerError(format!("{error:#}")))
+        self.make(rows).map_err(|error| RunnerError(error.to_string()))
     }
 
     fn run(&self, queries: &[String]) -> Result<Vec<Outcome>, RunnerError> {
@@ -241,9 +289,8 @@ impl Drop for Emulator {
 }
 
 /// The address, where it is one of this machine.
-fn local(address: &str) -> anyhow::Result<Url> {
-    let url = Url::parse(address)
-        .with_context(|| format!("{address} is no address; one is http://127.0.0.1:9050"))?;
+fn local(address: &str) -> Result<Url, EmulatorError> {
+    let url = Url::parse(address).map_err(|_| EmulatorError::Address(address.to_owned()))?;
     let host = url.host_str().unwrap_or_default();
     let is_local = host == "localhost"
         || host
@@ -251,10 +298,7 @@ fn local(address: &str) -> anyhow::Result<Url> {
             .parse::<IpAddr>()
             .is_ok_and(|ip| ip.is_loopback());
     if url.scheme() != "http" || !is_local {
-        bail!(
-            "{address} is not on this machine, and queries that nobody has read are run in a BigQuery emulator only, never in \
-             BigQuery itself; give the address of one, as http://127.0.0.1:9050"
-        );
+        return Err(EmulatorError::Remote(address.to_owned()));
     }
     Ok(url)
 }
