@@ -143,6 +143,24 @@ impl Attribute {
         }
     }
 
+    /// Of visits nobody says that they visited: the time is the visit's.
+    pub(super) fn forget_event_of(&mut self, row: &str) {
+        let last = row.rsplit(' ').next().unwrap_or(row);
+        let said = match &self.event {
+            Some(Event::Passive(verb) | Event::Active(verb)) => verb.starts_with(last) && last.len() > 3,
+            _ => false,
+        };
+        if said {
+            let kind = if self.noun.starts_with("date") {
+                "date"
+            } else {
+                "time"
+            };
+            self.noun = format!("{last} {kind}");
+            self.event = None;
+        }
+    }
+
     /// Whether it is a number that is added up or averaged.
     pub(super) fn measure(&self) -> Option<Measure> {
         match self.role {

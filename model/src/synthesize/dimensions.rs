@@ -1,6 +1,6 @@
 //! What rows are grouped by: columns, things that rows belong to, spans of time; in SQL and in words.
 
-use bigquill_analysis::schema::DataType;
+use bigquill_analysis::schema::{DataType, quote_name};
 
 use super::columns::{Attribute, Event, Role};
 use super::dice::Dice;
@@ -186,14 +186,15 @@ pub(super) fn by_owner(source: &Source<'_>, owner: usize) -> Dimension {
     let owner = &source.owners[owner];
     // Two names of one result must not be the same.
     let named = |sql: &String| {
-        let name = sql.rsplit('.').next().unwrap_or(sql);
+        let name = sql.rsplit('.').next().unwrap_or(sql).trim_matches('`');
         let same = source
             .fields
             .iter()
             .filter(|f| f.attribute.name.eq_ignore_ascii_case(name))
             .count();
         if same > 1 {
-            format!("{sql} AS {}_{name}", snake(&owner.noun.one))
+            let name = format!("{}_{name}", snake(&owner.noun.one));
+            format!("{sql} AS {}", quote_name(&name))
         } else {
             sql.clone()
         }

@@ -322,7 +322,7 @@ impl<'m> Source<'m> {
         }
     }
 
-    /// Columns that computed ones must not be called like.
+    /// A name for what is computed that no column has, quoted where its script needs it.
     pub(super) fn free_name(&self, wanted: &str) -> String {
         let name = snake(wanted);
         let taken = |name: &str| {
@@ -333,7 +333,7 @@ impl<'m> Source<'m> {
                     .any(|f| f.attribute.name.eq_ignore_ascii_case(name))
         };
         if !taken(&name) {
-            return name;
+            return quote_name(&name);
         }
         let longer = [
             format!("{name}_value"),
@@ -342,7 +342,7 @@ impl<'m> Source<'m> {
         longer
             .into_iter()
             .find(|name| !taken(name))
-            .unwrap_or_else(|| format!("{name}_1"))
+            .map_or_else(|| quote_name(&format!("{name}_1")), |name| quote_name(&name))
     }
 
     /// The noun of a field as it is said of these rows: "delivery fee", "customer's city".
@@ -414,7 +414,7 @@ pub(super) fn snake(phrase: &str) -> String {
     let name: String = phrase
         .to_lowercase()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .map(|c| if c.is_alphanumeric() { c } else { '_' })
         .collect();
     let name = name
         .split('_')

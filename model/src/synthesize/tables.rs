@@ -225,7 +225,14 @@ impl Table {
         for column in &schema.columns {
             collect(column, &[], &[], 0, &mut attributes, &mut arrays);
         }
+        // A name that is the table's, too, means the row.
+        let own = quote_name(&schema.reference.table);
+        attributes.retain(|a| !a.path[0].eq_ignore_ascii_case(&own));
+        arrays.retain(|a| !a.path[0].eq_ignore_ascii_case(&own));
         attributes.truncate(MOST_ATTRIBUTES);
+        for attribute in &mut attributes {
+            attribute.forget_event_of(&noun.one);
+        }
         done_to(&mut attributes, &noun);
         let key = key_of(schema, &attributes);
         let label = label_of(&attributes, &noun, &of_name);
@@ -325,12 +332,14 @@ fn collect(
             }
         }
     } else {
-        attributes.push(Attribute::new(column, path, owners));
+        let attribute = Attribute::new(column, path, owners);
+        // A name without a letter, as "_", is none to ask with.
+        attributes.extend(Some(attribute).filter(|a| !a.noun.trim().is_empty()));
     }
 }
 
 fn array(column: &Column, path: Vec<String>, depth: usize) -> Option<Array> {
-    let noun = element_noun(&column.name);
+    let noun = element_noun(&column.name)?;
     if column.data_type != DataType::Struct {
         let mut element = Attribute::new(column, vec![noun.one.clone()], &[]);
         element.noun.clone_from(&noun.one);
@@ -352,33 +361,31 @@ fn array(column: &Column, path: Vec<String>, depth: usize) -> Option<Array> {
     Some(Array { path, noun, elements })
 }
 
-fn element_noun(name: &str) -> Noun {
+/// What an element is; none where the name has no letter.
+fn element_noun(name: &str) -> Option<Noun> {
     let mut all = words::of_name(name);
-    if all.len() > 1 && all.last().is_some_and(|w| matches!(w.as_str(), "history")) {
+    let last = all.last()?.clone();
+    if all.len() > 1 && last == "history" {
         all.pop();
-        let one = format!("{} change", all.join(" "));
-        return Noun::new(&one);
+        return Some(Noun::new(&format!("{} change", all.join(" "))));
     }
     let phrase = all.join(" ");
-    if all
-        .last()
-        .is_some_and(|w| matches!(w.as_str(), "crew" | "cast" | "ensemble" | "squad" | "team"))
-    {
-        return Noun::new(&format!("{phrase} member"));
+    if matches!(last.as_str(), "crew" | "cast" | "ensemble" | "squad" | "team") {
+        return Some(Noun::new(&format!("{phrase} member")));
     }
     if let [start @ .., state] = all.as_slice()
         && words::is_participle(state)
         && start.last().is_some_and(|w| words::is_plural(w))
     {
         // "meters affected" are affected meters.
-        return Noun::new(&format!("{state} {}", start.join(" ")));
+        return Some(Noun::new(&format!("{state} {}", start.join(" "))));
     }
-    let plural = all.last().is_some_and(|w| words::is_plural(w));
-    if plural {
-        Noun::new(&phrase)
+    let plural = words::is_plural(&last) || !words::is_latin(&last);
+    Some(Noun::new(&if plural {
+        phrase
     } else {
-        Noun::new(&format!("{phrase} entry"))
-    }
+        format!("{phrase} entry")
+    }))
 }
 
 /// Key and value, where that is all that the records have.

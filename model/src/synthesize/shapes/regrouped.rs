@@ -1,5 +1,7 @@
 //! Groups put together anew: classes of a number, averages over groups, the values of a group in one.
 
+use bigquill_analysis::schema::quote_name;
+
 use super::super::columns::Role;
 use super::super::conditions::{self, with_its_article};
 use super::super::dice::Dice;
@@ -137,7 +139,7 @@ pub(super) fn average_per(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         dimension.group
     );
     let sql = if dice.chance(0.5) {
-        let name = format!(
+        let name = quote_name(&format!(
             "per_{}",
             snake(
                 &one.split(" in which")
@@ -146,7 +148,7 @@ pub(super) fn average_per(context: Context<'_>, dice: &mut Dice) -> Option<Draft
                     .unwrap_or(&one)
                     .replace(" of the ", " ")
             )
-        );
+        ));
         format!(
             "WITH {name} AS ({inner}) SELECT {outer}({}) FROM {name}",
             metric.alias

@@ -101,7 +101,10 @@ pub(super) fn some(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             })
         })
         .collect();
-    if shown.is_empty() {
+    // "What are the when they were placed" nobody asks.
+    let clause =
+        |f: &&Field<'_>| f.owner.is_none() && (f.attribute.event.is_some() || f.attribute.role == Role::Flag);
+    if shown.iter().all(clause) {
         return None;
     }
     let sql = format!(
