@@ -45,6 +45,9 @@ pub use weights::{Limits, Weights, WeightsError};
 /// Draws without a pair after which a catalog has no more to give.
 const MOST_MISSES: u64 = 3000;
 
+/// How often people leave out the struct that a field is in.
+const BARE: f32 = 0.75;
+
 /// Tries of one draw.
 const TRIES: usize = 4;
 
@@ -116,6 +119,8 @@ pub struct Synthesizer<'c> {
 struct Subject {
     named: Named,
     model: Model,
+    /// The model with shorter nouns.
+    bare: Model,
     pairs: usize,
     last: u64,
     /// The next draw, where catalogs come one after the other.
@@ -302,8 +307,9 @@ impl<'c> Synthesizer<'c> {
         }
         let mut dice = Dice::new(self.seed, &format!("draw {draw}"));
         let shape = SHAPES.get(dice.weighted(&self.weights.of_shapes())?)?;
+        let bare = dice.chance(BARE);
         let context = Context {
-            model: &subject.model,
+            model: if bare { &subject.bare } else { &subject.model },
             weights: self.weights,
         };
         // Some shapes find what they need only now and then; without more tries they would be rarer than they weigh.
@@ -362,9 +368,11 @@ impl<'c> Synthesizer<'c> {
 
 impl Subject {
     fn new(named: Named, first: u64) -> Self {
+        let model = Model::new(&named.snapshot);
         Self {
+            bare: model.clone().with_bare_nouns(),
+            model,
             next: first,
-            model: Model::new(&named.snapshot),
             named,
             pairs: 0,
             last: 0,

@@ -25,7 +25,7 @@ pub mod statistics;
 mod trainer;
 
 pub use batch::{Batch, Sequence};
-pub use checkpoint::{Best, Checkpoint, Settings};
+pub use checkpoint::{Best, Checkpoint, Settings, first_difference};
 pub use error::TrainError;
 pub use evaluate::{Greedy, measure};
 pub use memory::{Load, MemoryEstimate, available, peak_memory};

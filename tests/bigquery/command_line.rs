@@ -168,6 +168,28 @@ async fn the_doctor_asks_only_when_told_to() {
 }
 
 #[tokio::test]
+async fn without_a_flag_the_datasets_of_the_settings_are_read() {
+    let server = FaultServer::start().await;
+    server.on(
+        "/tables",
+        [Reply::error(
+            404,
+            "notFound",
+            "Not found: Dataset acme-analytics:billing",
+        )],
+    );
+    let workspace = workspace(&server.url());
+    let named = [("BIGQUILL_DATASETS", "billing")];
+    let sync = ["catalog", "sync", "--out", "catalog.json"];
+    workspace.run_with(&sync, "", &named).await;
+    let asked: Vec<String> = server.received().into_iter().map(|asked| asked.path).collect();
+    assert!(
+        !asked.is_empty() && asked.iter().all(|path| path.contains("/datasets/billing/")),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_read_is_kept_shown_written_and_forgotten() {
     let emulator = Emulator::start().await;
     emulator.make(&shop()).await;

@@ -8,6 +8,7 @@ mod editor_run;
 mod emulator;
 mod faults;
 mod federation;
+mod first_day;
 mod live;
 mod made_rows;
 mod routines;

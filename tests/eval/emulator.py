@@ -58,6 +58,7 @@ class Emulator:
             return json.loads(answer.read() or b"{}")
 
     def make(self, tables):
+        tables = list(tables)
         for dataset in {t["tableReference"]["datasetId"] for t in tables}:
             self.call("POST", "/datasets", {"datasetReference": {"projectId": PROJECT, "datasetId": dataset}})
         for table in tables:

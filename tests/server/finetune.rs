@@ -1,6 +1,6 @@
 //! The whole loop: completions that were accepted become an adapter, which the same server takes up.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use bigquill_model::corpus::{Corpus, Outcome};
@@ -83,19 +83,9 @@ async fn accept(client: &mut Client, uri: &str, comment: &str, wanted: &str) {
         .await;
 }
 
-/// The companion binary, beside the server's.
-fn finetune() -> PathBuf {
-    let path = binary::path().with_file_name("finetune");
-    assert!(
-        path.exists(),
-        "build it first: cargo build --release --bin finetune"
-    );
-    path
-}
-
 async fn train(folder: &Path) {
     let model = model_file(SMOLLM2);
-    let output = Command::new(finetune())
+    let output = Command::new(binary::finetune())
         .args(["train", "--data", "accepted.sqlite", "--out", "team", "--model"])
         .arg(model)
         .args([

@@ -1,4 +1,4 @@
-//! The `bigquill` binary of this build.
+//! The `bigquill` binary of this build, and `finetune` beside it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -33,6 +33,20 @@ pub fn path() -> PathBuf {
     binary
 }
 
+/// The path of the companion binary, beside the server's.
+///
+/// # Panics
+/// Where it was not built.
+#[must_use]
+pub fn finetune() -> PathBuf {
+    let binary = path().with_file_name("finetune");
+    assert!(
+        binary.exists(),
+        "build it first: cargo build --release --bin finetune"
+    );
+    binary
+}
+
 fn beside() -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
     let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
@@ -46,6 +60,17 @@ pub async fn run(folder: &Path, arguments: &[&str], input: &str) -> Ran {
 
 /// As [`run`], with these variables in the environment.
 pub async fn run_with(folder: &Path, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Ran {
+    run_program(&path(), folder, arguments, input, environment).await
+}
+
+/// As [`run_with`], of another program.
+pub async fn run_program(
+    program: &Path,
+    folder: &Path,
+    arguments: &[&str],
+    input: &str,
+    environment: &[(&str, &str)],
+) -> Ran {
     // Nobody's own credentials and projects take part.
     let google = [
         "GOOGLE_APPLICATION_CREDENTIALS",
@@ -54,7 +79,7 @@ pub async fn run_with(folder: &Path, arguments: &[&str], input: &str, environmen
         "CLOUDSDK_CORE_PROJECT",
         "CLOUDSDK_ACTIVE_CONFIG_NAME",
     ];
-    let mut command = Command::new(path());
+    let mut command = Command::new(program);
     for variable in google {
         command.env_remove(variable);
     }

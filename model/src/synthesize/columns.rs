@@ -3,8 +3,10 @@
 use bigquill_analysis::schema::{Column, DataType, Mode, quote_name};
 
 mod nouns;
+mod roles;
 
 use nouns::{is_open_end, noun};
+use roles::{measured, role};
 
 use super::descriptions::{self, Missing, Value};
 use super::units::{self, Unit};
@@ -59,6 +61,8 @@ pub(super) struct Attribute {
     pub(super) role: Role,
     /// "delivery fee"
     pub(super) noun: String,
+    /// The noun without that of the struct that it is in, where it is in one: "genre" for "book genre".
+    pub(super) bare: Option<String>,
     pub(super) unit: Option<Unit>,
     pub(super) values: Vec<Value>,
     pub(super) range: Option<(f64, f64)>,
@@ -91,6 +95,8 @@ pub(super) enum State {
     Marked(String),
     /// "in arrears"
     Phrase(String),
+    /// "showed up": what it did.
+    Did(String),
 }
 
 impl Attribute {
@@ -101,7 +107,7 @@ impl Attribute {
         let unit = matches!(role, Role::Measure(_))
             .then(|| units::at_end(&words::raw(&column.name)))
             .flatten();
-        let mut noun = noun(column, own, role, unit, owners);
+        let (mut noun, bare) = noun(column, own, role, unit, owners);
         let role = match role {
             Role::Measure(measure) => {
                 let mut measure = measured(&noun, &column.name, measure);
@@ -115,8 +121,10 @@ impl Attribute {
         if let Some(rest) = noun.strip_prefix("number of ") {
             noun = rest.to_owned();
         }
+        let mut bare = bare.map(|bare| bare.strip_prefix("number of ").map(str::to_owned).unwrap_or(bare));
         if role == Role::Category {
             noun = words::singular(&noun);
+            bare = bare.map(|bare| words::singular(&bare));
         }
         Self {
             name: column.name.clone(),
@@ -130,7 +138,26 @@ impl Attribute {
             event: (role == Role::Time).then(|| event(&column.name)).flatten(),
             state: (role == Role::Flag).then(|| state(&column.name)),
             noun,
+            bare,
             path,
+        }
+    }
+
+    /// Of visits nobody says that they visited: the time is the visit's.
+    pub(super) fn forget_event_of(&mut self, row: &str) {
+        let last = row.rsplit(' ').next().unwrap_or(row);
+        let said = match &self.event {
+            Some(Event::Passive(verb) | Event::Active(verb)) => verb.starts_with(last) && last.len() > 3,
+            _ => false,
+        };
+        if said {
+            let kind = if self.noun.starts_with("date") {
+                "date"
+            } else {
+                "time"
+            };
+            self.noun = format!("{last} {kind}");
+            self.event = None;
         }
     }
 
@@ -140,255 +167,6 @@ impl Attribute {
             Role::Measure(measure) => Some(measure),
             _ => None,
         }
-    }
-}
-
-const KEYS: &[&str] = &[
-    "id", "uuid", "guid", "key", "number", "hash", "token", "uid", "code", "isin", "sku", "imo", "plate",
-    "pnr", "cve",
-];
-const LABELS: &[&str] = &[
-    "name", "title", "nickname", "nick", "headline", "label", "username", "surname",
-];
-const TEXTS: &[&str] = &[
-    "comment",
-    "note",
-    "notes",
-    "description",
-    "body",
-    "message",
-    "remark",
-    "text",
-    "subject",
-    "what",
-    "street",
-];
-const PATHS: &[&str] = &["path", "url", "uri", "page", "referrer", "href", "link"];
-const ORDINALS: &[&str] = &[
-    "position",
-    "seq",
-    "sequence",
-    "version",
-    "build",
-    "port",
-    "index",
-    "rank",
-    "zip",
-    "postcode",
-    "day",
-    "month",
-    "week",
-    "hour",
-    "minute",
-    "line",
-    "row",
-    "floor",
-    "matchday",
-    "lap",
-    "second",
-    "quarter",
-    "phone",
-    "msisdn",
-    "team",
-    "district",
-    "cycle",
-    "latitude",
-    "longitude",
-    "lat",
-    "lng",
-    "lon",
-    "founded",
-    "block",
-    "aisle",
-    "billing",
-];
-const NOT_ADDED: &[&str] = &[
-    "rate",
-    "ratio",
-    "pct",
-    "percent",
-    "percentage",
-    "share",
-    "price",
-    "score",
-    "rating",
-    "temperature",
-    "temp",
-    "age",
-    "level",
-    "grade",
-    "speed",
-    "voltage",
-    "pressure",
-    "humidity",
-    "factor",
-    "probability",
-    "prob",
-    "height",
-    "limit",
-    "score",
-    "fps",
-    "gpa",
-    "latency",
-    "elevation",
-    "depth",
-    "severity",
-    "priority",
-    "capacity",
-    "concentration",
-    "turbidity",
-    "conductivity",
-    "cvss",
-    "accuracy",
-    "loss",
-    "f1",
-    "memory",
-    "strength",
-    "hourly",
-    "life",
-    "shelf",
-    "dose",
-    "ram",
-    "bps",
-    "kw",
-    "kmh",
-    "celsius",
-    "c",
-    "hpa",
-    "bar",
-    "ntu",
-    "soc",
-    "cpm",
-    "size",
-    "balance",
-    "interval",
-    "threshold",
-    "tolerance",
-    "tol",
-    "diameter",
-    "stars",
-    "fill",
-    "quality",
-    "gwei",
-    "px",
-    "hemoglobin",
-    "dl",
-    "ms",
-    "deg",
-    "intensity",
-    "rpm",
-    "volts",
-    "cover",
-    "risk",
-    "weight",
-    "distance",
-    "population",
-    "mhz",
-    "lps",
-    "difficulty",
-    "resolution",
-    "value_limit",
-];
-
-fn role(column: &Column, words: &[String]) -> Role {
-    let last = words.last().map(|w| w.to_lowercase()).unwrap_or_default();
-    let raw = words::raw(&column.name);
-    let last_raw = raw.last().cloned().unwrap_or_default();
-    match &column.data_type {
-        DataType::Bool => Role::Flag,
-        DataType::Date | DataType::Timestamp | DataType::DateTime => Role::Time,
-        DataType::String => string_role(column, &last, &last_raw),
-        DataType::Int64 if !descriptions::values(&column.description, &column.data_type).is_empty() => {
-            Role::Category
-        }
-        DataType::Int64 | DataType::Numeric | DataType::BigNumeric | DataType::Float64 => {
-            let counts = raw
-                .first()
-                .is_some_and(|w| matches!(w.as_str(), "number" | "num" | "n" | "nb"))
-                && raw.len() > 1;
-            let integer = column.data_type == DataType::Int64;
-            if integer && (last == "year" || last_raw == "yr") {
-                Role::Year
-            } else if integer
-                && !counts
-                && (KEYS.contains(&last.as_str())
-                    || matches!(last_raw.as_str(), "no" | "by")
-                    || raw.contains(&"id".to_owned()))
-            {
-                Role::Key
-            } else if !counts && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str()))
-            {
-                Role::Other
-            } else {
-                Role::Measure(Measure {
-                    additive: true,
-                    counted: counts,
-                    aggregated: false,
-                })
-            }
-        }
-        _ => Role::Other,
-    }
-}
-
-fn string_role(column: &Column, last: &str, last_raw: &str) -> Role {
-    let has = |list: &[&str]| list.contains(&last) || list.contains(&last_raw);
-    if !descriptions::values(&column.description, &column.data_type).is_empty() {
-        Role::Category
-    } else if has(&["email", "mail"]) {
-        Role::Email
-    } else if has(PATHS) {
-        Role::Path
-    } else if has(LABELS) {
-        Role::Label
-    } else if has(TEXTS) || column.name.to_lowercase().ends_with("user_agent") {
-        Role::Text
-    } else if has(&["ip", "tag", "addr", "address", "no"]) || has(KEYS) {
-        Role::Key
-    } else {
-        Role::Category
-    }
-}
-
-/// The measure, seen from its noun and its name.
-fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
-    let raw = words::raw(name);
-    // What is counted stands before "of" and the like: the price per thousand impressions is a price.
-    let head = [" of ", " per ", " before ", " after ", " in ", " for "]
-        .iter()
-        .fold(noun.strip_prefix("number of ").unwrap_or(noun), |noun, word| {
-            noun.split(word).next().unwrap_or(noun)
-        });
-    let last = head.rsplit(' ').next().unwrap_or(head);
-    let of_name = |word: &String| NOT_ADDED.contains(&word.as_str());
-    let first = noun.split(' ').next().unwrap_or_default();
-    let number_of = noun.starts_with("number of ");
-    let counted = measure.counted
-        || number_of
-        || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
-    let unit_price = raw.contains(&"unit".to_owned()) || raw.contains(&"per".to_owned());
-    let tail: Vec<&String> = raw.iter().rev().take(2).collect();
-    let level = tail.into_iter().any(of_name) || NOT_ADDED.contains(&last) || unit_price;
-    let weighs = matches!(last, "weight" | "distance") || raw.iter().any(|w| w == "bytes");
-    let states = [
-        "available",
-        "occupied",
-        "capacity",
-        "free",
-        "hand",
-        "planned",
-        "target",
-        "battery",
-        "phase",
-        "held",
-    ];
-    Measure {
-        additive: !raw.iter().any(|w| states.contains(&w.as_str())) && (!level || weighs && !counted),
-        counted,
-        aggregated: matches!(
-            first,
-            "average" | "maximum" | "minimum" | "mean" | "median" | "peak" | "highest" | "lowest"
-        ),
     }
 }
 
@@ -409,6 +187,9 @@ fn event(name: &str) -> Option<Event> {
     let said = raw.join(" ");
     if raw.len() > 3 || said.contains("valid") {
         return None;
+    }
+    if raw == ["out"] {
+        return Some(Event::Passive("taken out".to_owned()));
     }
     let particle = matches!(last.as_str(), "up" | "in" | "out" | "off" | "back" | "away") && raw.len() == 2;
     let verb = if particle { raw[0].clone() } else { last.clone() };
@@ -461,9 +242,21 @@ fn state(name: &str) -> State {
         _ if raw.len() == 1 && words::is_adjective(last) => State::Adjective(spelled(0)),
         _ if raw.len() == 2
             && words::is_participle(first)
+            && matches!(last, "up" | "in")
+            && matches!(first, "showed" | "signed" | "opted" | "logged" | "checked") =>
+        {
+            State::Did(spelled(0))
+        }
+        _ if raw.len() == 2
+            && words::is_participle(first)
             && matches!(last, "back" | "up" | "off" | "out" | "in") =>
         {
             State::Adjective(spelled(0))
+        }
+        "machine" | "auto" | "self" | "fully" | "partly" | "newly" | "hand"
+            if raw.len() == 2 && words::is_participle(last) =>
+        {
+            State::Phrase(spelled(0))
         }
         _ if raw.len() == 2 && words::is_participle(last) => State::With(spelled(0)),
         "no" | "do" | "open" | "first" => State::Marked(spelled(0)),

@@ -2,6 +2,7 @@
 
 mod lists;
 mod times;
+mod values;
 
 use bigquill_analysis::schema::DataType;
 
@@ -10,6 +11,8 @@ pub(super) use lists::pair_values;
 pub(super) use times::in_period;
 pub(super) use times::{is_life, is_to_come};
 use times::{on_missing, on_time, shards};
+pub(super) use values::{names_of, values_of};
+use values::{on_code, on_name};
 
 use super::columns::{Attribute, Role, State};
 use super::descriptions::Value;
@@ -53,7 +56,14 @@ pub(super) fn exactly(source: &Source<'_>, dice: &mut Dice, count: usize) -> Vec
         if found.len() == count {
             break;
         }
-        if let Some(condition) = one(source, dice)
+        let drawn = one(source, dice).map(|condition| {
+            if dice.chance(0.06) {
+                either(source, condition, dice)
+            } else {
+                condition
+            }
+        });
+        if let Some(condition) = drawn
             && found
                 .iter()
                 .all(|other| other.about != condition.about && !(other.is_time && condition.is_time))
@@ -100,8 +110,9 @@ pub(super) fn one(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
             Role::Time => 2.0,
             Role::Year => 1.5,
             Role::Text | Role::Email | Role::Path => 0.8,
-            Role::Label => 0.6,
-            Role::Key | Role::Other => 0.0,
+            Role::Label => 0.8,
+            Role::Key => 0.5,
+            Role::Other => 0.0,
         };
         of_role * if field.owner.is_some() { 0.7 } else { 1.0 }
     };
@@ -125,6 +136,27 @@ pub(super) fn one(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
     on_field(source, field, dice)
 }
 
+/// The condition or another one, where both are said alike: "with a cost over 50 or a discount over 10".
+pub(super) fn either(source: &Source<'_>, first: Condition, dice: &mut Dice) -> Condition {
+    let plain = |c: &Condition| {
+        c.owner.is_none() && !c.is_time && c.post.starts_with("with ") && !c.sql.contains(" OR ")
+    };
+    let Some(second) =
+        one(source, dice).filter(|second| plain(second) && plain(&first) && second.about != first.about)
+    else {
+        return first;
+    };
+    let or =
+        |text: &str, more: &str, verb: &str| format!("{text} or {}", more.strip_prefix(verb).unwrap_or(more));
+    Condition {
+        sql: format!("({} OR {})", first.sql, second.sql),
+        post: or(&first.post, &second.post, "with "),
+        predicate: or(&first.predicate, &second.predicate, "has "),
+        adjective: None,
+        ..first
+    }
+}
+
 fn is_main(source: &Source<'_>, field: &Field<'_>) -> bool {
     source.time().is_some_and(|time| time.sql == field.sql)
 }
@@ -145,10 +177,15 @@ pub(super) fn on_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) 
             Role::Measure(_) => on_measure(field, dice),
             Role::Time => on_time(source, field, dice),
             Role::Year => Some(on_year(attribute, &field.sql, dice)),
+            Role::Label if dice.chance(0.6) => on_name(field, words::is_person(owner), dice),
             Role::Text | Role::Email | Role::Path | Role::Label => on_text(field, dice),
-            Role::Key | Role::Other => None,
+            Role::Key => on_code(source, field, dice),
+            Role::Other => None,
         }
     }?;
+    if words::is_person(owner) && condition.post.starts_with("that ") {
+        condition.post.replace_range(..4, "who");
+    }
     condition.owner = field.owner;
     condition.about.clone_from(&field.sql);
     Some(condition)
@@ -161,46 +198,6 @@ fn simple(sql: String, with: &str) -> Condition {
         predicate: format!("has {with}"),
         ..Condition::default()
     }
-}
-
-/// Values of columns that no description lists, by the last word of the noun.
-const POOLS: &[(&[&str], &[&str])] = &[
-    (
-        &["country", "nationality", "flag", "territory"],
-        &[
-            "Germany", "France", "Spain", "Canada", "Japan", "Brazil", "Kenya", "Norway",
-        ],
-    ),
-    (
-        &["city", "town", "municipality", "location", "office"],
-        &[
-            "Berlin", "Lyon", "Boston", "Osaka", "Leeds", "Porto", "Denver", "Graz",
-        ],
-    ),
-    (&["currency"], &["EUR", "USD", "GBP", "CHF"]),
-    (&["language", "locale"], &["en", "de", "fr", "es"]),
-    (&["os"], &["Android", "iOS", "Windows", "Linux"]),
-];
-
-/// The values of an attribute: those that its description lists, else those that its noun has anywhere.
-pub(super) fn values_of(attribute: &Attribute) -> Vec<Value> {
-    if !attribute.values.is_empty() {
-        return attribute.values.clone();
-    }
-    let last = attribute
-        .noun
-        .rsplit(' ')
-        .next()
-        .unwrap_or_default()
-        .to_lowercase();
-    let codes = attribute.name.to_lowercase().contains("code");
-    if codes || attribute.data_type != DataType::String {
-        return Vec::new();
-    }
-    let pool = POOLS.iter().find(|(words, _)| words.contains(&last.as_str()));
-    pool.map_or_else(Vec::new, |(_, values)| {
-        values.iter().copied().map(Value::string).collect()
-    })
 }
 
 fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Condition> {
@@ -296,9 +293,11 @@ pub(super) fn on_flag(field: &Field<'_>, not: bool) -> Condition {
             format!("that are {word}"),
             format!("is {word}"),
         ),
-        (Some(State::Adjective(word)), true) => {
-            (None, format!("that are not {word}"), format!("is not {word}"))
-        }
+        (Some(State::Adjective(word)), true) => (
+            words::opposite(word),
+            format!("that are not {word}"),
+            format!("is not {word}"),
+        ),
         (Some(State::Marked(word)), false) => {
             (None, format!("marked as {word}"), format!("is marked as {word}"))
         }
@@ -309,6 +308,11 @@ pub(super) fn on_flag(field: &Field<'_>, not: bool) -> Condition {
         ),
         (Some(State::Phrase(word)), false) => (None, format!("that are {word}"), format!("is {word}")),
         (Some(State::Phrase(word)), true) => (None, format!("that are not {word}"), format!("is not {word}")),
+        (Some(State::Did(word)), false) => (None, format!("that {word}"), word.clone()),
+        (Some(State::Did(word)), true) => {
+            let not = format!("did not {}", words::base(word));
+            (None, format!("that {not}"), not)
+        }
         (Some(State::With(word)), false) => (None, format!("with {word}"), format!("has {word}")),
         (Some(State::With(word)), true) if words::is_participle(last_word(word)) && word.contains(' ') => {
             let (noun, done) = word.rsplit_once(' ').unwrap_or((word, ""));
@@ -347,6 +351,7 @@ const COUNTABLE: &[&str] = &[
     "capacity",
     "cost",
     "delay",
+    "deposit",
     "discount",
     "distance",
     "duration",
@@ -425,10 +430,22 @@ fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
         }
     }
     let (operator, more, of) = match dice.below(8) {
-        0..4 => (">", "more than", dice.word(&["over", "above", "of more than"])),
-        4 => (">=", "at least", "of at least"),
+        0..4 => (
+            ">",
+            "more than",
+            dice.word(&["over", "above", "of more than", "greater than", "over", "above"]),
+        ),
+        4 => (
+            ">=",
+            "at least",
+            dice.word(&["of at least", "at least", "not lower than"]),
+        ),
         5..7 => ("<", "fewer than", dice.word(&["below", "under", "of less than"])),
-        _ => ("<=", "at most", "of at most"),
+        _ => (
+            "<=",
+            "at most",
+            dice.word(&["of at most", "at most", "not higher than", "up to"]),
+        ),
     };
     let one = limit.value == 1.0;
     let with = if counted {

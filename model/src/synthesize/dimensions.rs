@@ -1,6 +1,6 @@
 //! What rows are grouped by: columns, things that rows belong to, spans of time; in SQL and in words.
 
-use bigquill_analysis::schema::DataType;
+use bigquill_analysis::schema::{DataType, quote_name};
 
 use super::columns::{Attribute, Event, Role};
 use super::dice::Dice;
@@ -32,6 +32,58 @@ impl Dimension {
     }
 }
 
+impl Dimension {
+    /// The rows in words, without what a group of them is said to be of anyway: "fines per member", not "of members".
+    pub(super) fn without_owner(&self, source: &Source<'_>, rows: &str) -> String {
+        let Some(owner) = source
+            .owners
+            .iter()
+            .find(|o| o.contains && o.noun.one == self.noun)
+        else {
+            return rows.to_owned();
+        };
+        let start = format!("{} ", owner.noun.one);
+        let rows = rows.strip_prefix(&start).unwrap_or(rows);
+        [" of ", " in "]
+            .iter()
+            .find_map(|place| rows.strip_suffix(&format!("{place}{}", owner.noun.many)))
+            .unwrap_or(rows)
+            .to_owned()
+    }
+
+    /// Series come in the order of time.
+    pub(super) fn order(&self) -> String {
+        if self.is_time {
+            format!(" ORDER BY {}", self.name)
+        } else {
+            String::new()
+        }
+    }
+
+    /// A grouping by dates that stand for longer spans: how that may be said.
+    fn first_day(&self, dice: &mut Dice) -> String {
+        let short = self.noun.split([' ', ',']).next().unwrap_or_default().to_owned();
+        if !self.expression.starts_with("DATE_TRUNC")
+            || short == "week"
+            || short == "calendar"
+            || !dice.chance(0.15)
+        {
+            return String::new();
+        }
+        match dice.below(3) {
+            0 => format!(", {short} as first day"),
+            1 => format!(", the {short} as its first day"),
+            _ => format!(", with the first day of the {short}"),
+        }
+    }
+
+    /// The question with how spans are to be shown, where somebody says it.
+    pub(super) fn shown_as(&self, question: &str, dice: &mut Dice) -> String {
+        let at = question.trim_end_matches(['.', '?']);
+        format!("{at}{}{}", self.first_day(dice), &question[at.len()..])
+    }
+}
+
 /// A grouping that somebody may want; `times` says how often by time.
 pub(super) fn draw(source: &Source<'_>, dice: &mut Dice, times: f32) -> Option<Dimension> {
     if dice.chance(times)
@@ -45,11 +97,7 @@ pub(super) fn draw(source: &Source<'_>, dice: &mut Dice, times: f32) -> Option<D
 /// By a column or by what rows belong to.
 pub(super) fn by_value(source: &Source<'_>, dice: &mut Dice) -> Option<Dimension> {
     let owners: Vec<usize> = (0..source.owners.len())
-        .filter(|o| {
-            !source.owners[*o].label.is_empty()
-                && source.owners[*o].key.is_some()
-                && !source.owners[*o].contains
-        })
+        .filter(|o| !source.owners[*o].label.is_empty() && source.owners[*o].key.is_some())
         .collect();
     if !owners.is_empty() && dice.chance(0.35) {
         return dice.pick(&owners).map(|owner| by_owner(source, *owner));
@@ -82,6 +130,19 @@ pub(super) fn by_value(source: &Source<'_>, dice: &mut Dice) -> Option<Dimension
 
 fn is_own_name(source: &Source<'_>, field: &Field<'_>) -> bool {
     source.names().iter().any(|name| name.sql == field.sql)
+}
+
+/// By a scalar of a list in the rows.
+pub(super) fn of_element(element: &str, noun: &str) -> Dimension {
+    Dimension {
+        select: element.to_owned(),
+        group: element.to_owned(),
+        name: element.to_owned(),
+        noun: noun.to_owned(),
+        expression: element.to_owned(),
+        is_time: false,
+        about: element.to_owned(),
+    }
 }
 
 /// By the values of this field.
@@ -125,20 +186,27 @@ pub(super) fn by_owner(source: &Source<'_>, owner: usize) -> Dimension {
     let owner = &source.owners[owner];
     // Two names of one result must not be the same.
     let named = |sql: &String| {
-        let name = sql.rsplit('.').next().unwrap_or(sql);
+        let name = sql.rsplit('.').next().unwrap_or(sql).trim_matches('`');
         let same = source
             .fields
             .iter()
             .filter(|f| f.attribute.name.eq_ignore_ascii_case(name))
             .count();
         if same > 1 {
-            format!("{sql} AS {}_{name}", snake(&owner.noun.one))
+            let name = format!("{}_{name}", snake(&owner.noun.one));
+            format!("{sql} AS {}", quote_name(&name))
         } else {
             sql.clone()
         }
     };
     let mut group: Vec<&str> = owner.key.iter().map(String::as_str).collect();
-    group.extend(owner.label.iter().map(String::as_str));
+    group.extend(
+        owner
+            .label
+            .iter()
+            .map(String::as_str)
+            .filter(|label| Some(*label) != owner.key.as_deref()),
+    );
     Dimension {
         select: owner.label.iter().map(named).collect::<Vec<_>>().join(", "),
         group: group.join(", "),
@@ -172,7 +240,7 @@ impl Grain {
             Self::Month => dice.word(&["month", "month", "calendar month"]),
             Self::Quarter => "quarter",
             Self::Year => "year",
-            Self::Weekday => dice.word(&["weekday", "day of the week"]),
+            Self::Weekday => dice.word(&["weekday", "day of the week", "weekday name"]),
             Self::HourOfDay => dice.word(&["hour of the day", "hour of day"]),
         }
     }
@@ -264,14 +332,18 @@ fn of_time(
         Grain::HourOfDay if fine => (format!("EXTRACT(HOUR FROM {sql})"), "hour"),
         Grain::Hour | Grain::HourOfDay => return None,
         Grain::Day => (date.clone(), "day"),
-        Grain::Week => (truncated(dice.word(&["WEEK(MONDAY)", "WEEK", "ISOWEEK"])), "week"),
+        Grain::Week => (truncated(dice.word(&["WEEK(MONDAY)", "WEEK"])), "week"),
+        Grain::Month if dice.chance(0.1) => (format!("FORMAT_DATE('%Y-%m', {date})"), "month"),
         Grain::Month => (truncated("MONTH"), "month"),
         Grain::Quarter => (truncated("QUARTER"), "quarter"),
         Grain::Year => (format!("EXTRACT(YEAR FROM {sql})"), "year"),
         Grain::Weekday => (format!("FORMAT_DATE('%A', {date})"), "weekday"),
     };
     let mut said = grain.noun(dice).to_owned();
-    if expression.contains("WEEK(MONDAY)") || expression.contains("ISOWEEK") {
+    if grain == Grain::Month && expression.starts_with("FORMAT") {
+        said = dice.word(&["month (YYYY-MM)", "month (as YYYY-MM)"]).to_owned();
+    }
+    if expression.contains("WEEK(MONDAY)") {
         said = dice
             .word(&["week starting on Monday", "week (Monday to Sunday)"])
             .to_owned();

@@ -29,6 +29,32 @@ fn of_name(name: &str) -> usize {
     bytes.fold(0, |sum, byte| (sum * 31 + usize::from(byte)) % 98_899)
 }
 
+/// A code as people type it: "I10", "XK-204", "R53.4".
+pub(super) fn code(number: usize) -> String {
+    let letter = ["A", "B", "I", "K", "M", "R", "T", "X"][number % 8];
+    let figure = 10 + number * 4813 % 90;
+    match number % 3 {
+        0 => format!("{letter}{figure}"),
+        1 => format!("{letter}K-{}", 100 + number * 4813 % 900),
+        _ => format!("{letter}{figure}.{}", number % 10),
+    }
+}
+
+/// Whether a column of this noun holds addresses of a network.
+pub(super) fn is_address(noun: &str) -> bool {
+    noun.split(' ').any(|word| word == "IP" || word == "address")
+}
+
+/// The address with this number.
+pub(super) fn address(number: usize) -> String {
+    format!(
+        "10.{}.{}.{}",
+        number % 10,
+        number * 31 % 255,
+        1 + number * 97 % 254
+    )
+}
+
 /// One that is asked for.
 pub(super) fn asked(key: &Attribute, dice: &mut Dice) -> Value {
     let number = dice.below(ASKED);

@@ -31,6 +31,8 @@ pub(super) struct Metric {
     pub(super) argument: Option<String>,
     /// The noun says itself which rows it is about.
     pub(super) alone: bool,
+    /// What is added up, in the plural: "unpaid amounts"; empty where there is none.
+    pub(super) said: String,
 }
 
 /// The number of rows.
@@ -49,6 +51,7 @@ pub(super) fn count(source: &Source<'_>) -> Metric {
         unit: String::new(),
         argument: None,
         alone: false,
+        said: String::new(),
     }
 }
 
@@ -135,7 +138,9 @@ pub(super) fn different(source: &Source<'_>, dice: &mut Dice) -> Option<Metric> 
         head: format!("{} {many}", dice.word(&["different", "distinct", "unique"])),
         unit: String::new(),
         argument: Some(field.sql.clone()),
-        alone: false,
+        // Where nothing else happens it need not be said among what they are counted.
+        alone: source.table.alone && field.attribute.role == Role::Key,
+        said: String::new(),
     })
 }
 
@@ -169,7 +174,7 @@ pub(super) fn figure(source: &Source<'_>, field: &Field<'_>, kind: Kind, dice: &
         Kind::Sum => (
             "SUM",
             "total",
-            dice.word(&["total", "total", "total", "overall"]),
+            dice.word(&["total", "total", "total", "overall", "combined"]),
             plain,
         ),
         Kind::Average => (
@@ -196,7 +201,11 @@ pub(super) fn figure(source: &Source<'_>, field: &Field<'_>, kind: Kind, dice: &
         Kind::Median => format!("APPROX_QUANTILES({}, 100)[OFFSET(50)]", field.sql),
         _ => format!("{function}({})", field.sql),
     };
-    let of = if counted { "number of " } else { "" };
+    let of = if counted && !measure.is_some_and(|m| m.aggregated) {
+        "number of "
+    } else {
+        ""
+    };
     let head = format!("{start} {of}{said}");
     let unit = attribute
         .unit
@@ -212,6 +221,11 @@ pub(super) fn figure(source: &Source<'_>, field: &Field<'_>, kind: Kind, dice: &
         unit,
         argument: Some(field.sql.clone()),
         alone: noun.contains(' '),
+        said: if counted {
+            noun.to_owned()
+        } else {
+            words::plural(noun)
+        },
     }
 }
 
@@ -228,7 +242,12 @@ impl Metric {
     /// The figure, where the rows need not be told: nothing is said of them and its noun is its own.
     pub(super) fn short(&self, rows: &str, bare: bool, dice: &mut Dice) -> String {
         if bare && self.alone && self.kind != Kind::Count && dice.chance(0.45) {
-            return format!("{}{}", self.head, self.unit);
+            let of = if self.kind == Kind::Different {
+                "number of "
+            } else {
+                ""
+            };
+            return format!("{of}{}{}", self.head, self.unit);
         }
         self.of(rows)
     }

@@ -238,6 +238,17 @@ impl Period {
         }
     }
 
+    /// A day, as a literal of SQL and as it stands behind what is so on it: " on 1 May 2025".
+    pub(super) fn day(dice: &mut Dice) -> (String, String) {
+        let day = recent_day(dice);
+        let said = if dice.chance(0.3) {
+            format!(" as of {}", day.said(dice))
+        } else {
+            format!(" on {}", day.said(dice))
+        };
+        (format!("DATE '{}'", day.iso()), said)
+    }
+
     /// A span that a date-sharded family is read for.
     pub(super) fn shards(dice: &mut Dice) -> Self {
         match dice.below(6) {
@@ -297,7 +308,7 @@ impl Period {
     }
 
     /// The comparison of an expression of this type with the span.
-    pub(super) fn sql(&self, expression: &str, data_type: &DataType, dice: &mut Dice) -> String {
+    pub(super) fn sql(&self, expression: &str, data_type: &DataType) -> String {
         let date = if *data_type == DataType::Date {
             expression.to_owned()
         } else {
@@ -311,14 +322,6 @@ impl Period {
         let span = |from: Day, to: Day| format!("{date} BETWEEN '{}' AND '{}'", from.iso(), to.iso());
         match self {
             Self::Year(year) => format!("EXTRACT(YEAR FROM {expression}) = {year}"),
-            Self::Month(year, month) if dice.chance(0.25) => {
-                let first = Day {
-                    year: *year,
-                    month: *month,
-                    day: 1,
-                };
-                format!("DATE_TRUNC({date}, MONTH) = '{}'", first.iso())
-            }
             Self::Month(year, month) => span(first_of(*year, *month), last_of(*year, *month)),
             Self::Quarter(year, quarter) => {
                 span(first_of(*year, quarter * 3 - 2), last_of(*year, quarter * 3))

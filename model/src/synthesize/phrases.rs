@@ -53,6 +53,16 @@ pub(super) fn subject_called(
             if of_owner.is_empty() && (!last || !place.is_empty()) {
                 continue;
             }
+            let clause = [" whose ", " where ", " that ", " who "]
+                .iter()
+                .any(|word| text.contains(word));
+            if of_owner.is_empty() && !own.is_empty() && (clause || dice.chance(0.55)) {
+                // What they are in is told by what they are.
+                if !text.contains(&owner.noun.one) && dice.chance(0.5) {
+                    text = text.replacen(noun, &format!("{} {noun}", owner.noun.one), 1);
+                }
+                continue;
+            }
             if of_owner.is_empty() && own.is_empty() && conditions.is_empty() {
                 match dice.below(5) {
                     0 | 1 if !text.contains(&owner.noun.one) => text = format!("{} {text}", owner.noun.one),
@@ -143,15 +153,25 @@ fn described(noun: &str, conditions: &[&Condition], dice: &mut Dice) -> String {
         };
         text.push_str(&joined);
     }
-    if behind
-        .iter()
-        .any(|p| p.starts_with("whose ") || p.starts_with("where "))
-        && !time.is_empty()
+    if behind.iter().any(|p| {
+        ["whose ", "where ", "that ", "who "]
+            .iter()
+            .any(|w| p.starts_with(w))
+    }) && !time.is_empty()
     {
         // The time belongs to the noun, not to what the last condition was about.
         return format!("{before}{noun}{time}{}", &text[before.len() + noun.len()..]);
     }
     text + &time
+}
+
+/// "each order", where nothing is said of the rows, else "each of the shipped orders".
+pub(super) fn each(source: &Source<'_>, rows: &str, conditions: &[Condition]) -> String {
+    if conditions.is_empty() {
+        format!("each {}", source.subject.one)
+    } else {
+        format!("each of the {rows}")
+    }
 }
 
 /// "who" for people, else "that".
@@ -209,6 +229,7 @@ pub(super) fn shown(style: Style, what: &str, dice: &mut Dice) -> String {
         Style::Order => format!(
             "{} the {what}",
             dice.word(&["Show", "Give", "List", "Return", "Show me", "Get", "Find"])
+                .replace("List", if is_many(what) { "List" } else { "Compute" })
         ),
     };
     finished(style, &text, dice)

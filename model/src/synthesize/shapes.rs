@@ -2,6 +2,8 @@
 //!
 //! A shape draws what it needs of a catalog and gives up where the catalog has not got it.
 
+mod arithmetic;
+mod averages;
 mod differences;
 mod elements;
 mod figures;
@@ -15,14 +17,18 @@ mod relations;
 mod rows;
 mod series;
 mod strings;
+mod totals;
 mod whole_rows;
 
 pub(super) use pairs::{KEYS as PAIR_KEYS, NUMBERS as PAIR_NUMBERS};
 
 use super::columns::Role;
+use super::conditions::Condition;
 use super::dice::Dice;
+use super::dimensions::{self, Dimension};
+use super::phrases::where_clause;
 use super::source::{Field, Source};
-use super::tables::{Elements, Model, Table};
+use super::tables::{Array, Elements, Model, Table};
 use super::weights::Weights;
 
 /// What a shape has to draw from.
@@ -37,6 +43,40 @@ pub(super) struct Context<'m> {
 pub(super) struct Draft {
     pub(super) question: String,
     pub(super) sql: String,
+}
+
+impl Draft {
+    /// The answer is `what` of the source's rows that fulfil the conditions; `rest` follows, such as groups and order.
+    fn select(
+        question: String,
+        what: &str,
+        source: &Source<'_>,
+        conditions: &[Condition],
+        rest: &str,
+    ) -> Self {
+        Self {
+            question,
+            sql: format!(
+                "SELECT {what} FROM {}{}{rest}",
+                source.from,
+                where_clause(conditions)
+            ),
+        }
+    }
+
+    /// The answer has a row for each group, with what it is called and the figures; `rest` follows the grouping.
+    fn group(
+        question: String,
+        dimension: &Dimension,
+        figures: &str,
+        source: &Source<'_>,
+        conditions: &[Condition],
+        rest: &str,
+    ) -> Self {
+        let what = format!("{}, {figures}", dimension.select);
+        let rest = format!(" GROUP BY {}{rest}", dimension.group);
+        Self::select(question, &what, source, conditions, &rest)
+    }
 }
 
 /// A kind of query.
@@ -79,7 +119,11 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "above_average",
-        draw: rows::above_average,
+        draw: averages::above_average,
+    },
+    Shape {
+        name: "above_group",
+        draw: averages::above_group,
     },
     Shape {
         name: "count",
@@ -104,6 +148,22 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape {
         name: "ratio",
         draw: figures::ratio,
+    },
+    Shape {
+        name: "arithmetic",
+        draw: arithmetic::one,
+    },
+    Shape {
+        name: "arithmetic_by",
+        draw: arithmetic::grouped,
+    },
+    Shape {
+        name: "arithmetic_rows",
+        draw: arithmetic::rows,
+    },
+    Shape {
+        name: "list_arithmetic",
+        draw: arithmetic::lists,
     },
     Shape {
         name: "conditional",
@@ -242,6 +302,14 @@ pub(super) const SHAPES: &[Shape] = &[
         draw: lists::sum,
     },
     Shape {
+        name: "list_count",
+        draw: totals::count,
+    },
+    Shape {
+        name: "list_total",
+        draw: totals::compared,
+    },
+    Shape {
         name: "list_rows",
         draw: lists::rows,
     },
@@ -358,6 +426,35 @@ fn source<'m>(context: Context<'m>, reach: Reach, dice: &mut Dice) -> Option<Sou
     Some(drawn.unwrap_or_else(|| Source::table(table)))
 }
 
+/// Rows to ask about in groups, by a scalar of a list in them or else by what [`dimensions::draw`] finds.
+fn grouped<'m>(
+    context: Context<'m>,
+    reach: Reach,
+    dice: &mut Dice,
+    times: f32,
+) -> Option<(Source<'m>, Dimension)> {
+    if dice.chance(context.weights.sources.get("tagged").copied().unwrap_or(0.0) / 12.0)
+        && let Some(found) = tagged(context, dice)
+    {
+        return Some(found);
+    }
+    let source = source(context, reach, dice)?;
+    let dimension = dimensions::draw(&source, dice, times)?;
+    Some((source, dimension))
+}
+
+fn tagged<'m>(context: Context<'m>, dice: &mut Dice) -> Option<(Source<'m>, Dimension)> {
+    let all = context.model.tables.iter().flat_map(|table| {
+        let arrays = table.arrays.iter();
+        let fits = |array: &&Array| matches!(&array.elements, Elements::Scalars(of) if !matches!(of.role, Role::Path | Role::Text));
+        arrays.filter(fits).map(move |array| (table, array))
+    });
+    let all: Vec<_> = all.collect();
+    let (table, array) = *dice.pick(&all)?;
+    let (source, _, element) = Source::tagged(table, array)?;
+    Some((source, dimensions::of_element(&element, &array.noun.one)))
+}
+
 /// A table, those of things that happen more often.
 fn table<'m>(context: Context<'m>, dice: &mut Dice) -> Option<&'m Table> {
     let weight = |table: &Table| {
@@ -443,6 +540,29 @@ pub(super) fn is_lean(sql: &str) -> bool {
             .filter(|(at, _)| !sql[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'));
         used.count() > 1
     })
+}
+
+/// What follows in ORDER BY so that equal ones come in the same order every time; nothing where it is sorted by that
+/// anyway.
+fn tie(sorted: &str, name: &str) -> String {
+    let name = name.rsplit_once(" AS ").map_or(name, |(_, alias)| alias);
+    if name.is_empty() || sorted.split(' ').next() == Some(name) {
+        String::new()
+    } else {
+        format!(", {name}")
+    }
+}
+
+/// How it may be said that equal ones come by name.
+fn tie_said(noun: &str, dice: &mut Dice) -> String {
+    if !dice.chance(0.12) {
+        return String::new();
+    }
+    match dice.below(3) {
+        0 => format!(", ties by {noun}"),
+        1 => format!(", ties broken by {noun}"),
+        _ => format!(", equal ones in order of {noun}"),
+    }
 }
 
 /// Whether anybody wants to see a field in a list of rows.

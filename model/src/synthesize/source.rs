@@ -104,6 +104,18 @@ impl<'m> Source<'m> {
         Some(source)
     }
 
+    /// The rows of a table, once for each scalar of a list in them; and the attribute and name of such a scalar. To be
+    /// grouped by it: otherwise rows would count several times.
+    pub(super) fn tagged(table: &'m Table, array: &'m Array) -> Option<(Self, &'m Attribute, String)> {
+        let Elements::Scalars(attribute) = &array.elements else {
+            return None;
+        };
+        let element = alias(&array.noun.one, &array.taken(table));
+        let mut source = Self::table(table);
+        source.from = format!("{}, UNNEST({}) AS {element}", table.path, path(None, &array.path));
+        Some((source, attribute, element))
+    }
+
     /// The elements of a repeated column in the records of another.
     pub(super) fn inner_elements(table: &'m Table, outer: &'m Array, inner: &'m Array) -> Option<Self> {
         let Elements::Records {
@@ -310,7 +322,7 @@ impl<'m> Source<'m> {
         }
     }
 
-    /// Columns that computed ones must not be called like.
+    /// A name for what is computed that no column has, quoted where its script needs it.
     pub(super) fn free_name(&self, wanted: &str) -> String {
         let name = snake(wanted);
         let taken = |name: &str| {
@@ -321,7 +333,7 @@ impl<'m> Source<'m> {
                     .any(|f| f.attribute.name.eq_ignore_ascii_case(name))
         };
         if !taken(&name) {
-            return name;
+            return quote_name(&name);
         }
         let longer = [
             format!("{name}_value"),
@@ -330,7 +342,7 @@ impl<'m> Source<'m> {
         longer
             .into_iter()
             .find(|name| !taken(name))
-            .unwrap_or_else(|| format!("{name}_1"))
+            .map_or_else(|| quote_name(&format!("{name}_1")), |name| quote_name(&name))
     }
 
     /// The noun of a field as it is said of these rows: "delivery fee", "customer's city".
@@ -370,11 +382,16 @@ fn fields<'m>(attributes: &'m [Attribute], alias: Option<&str>, owner: Option<us
 
 fn owner(table: &Table, alias: Option<&str>, contains: bool) -> Owner {
     let sql = |index: &usize| path(alias, &table.attributes[*index].path);
+    let key = table.key.as_ref().map(sql);
+    let mut label: Vec<String> = table.label.iter().map(sql).collect();
+    if contains && label.is_empty() {
+        label.extend(key.clone());
+    }
     Owner {
         noun: table.noun.clone(),
         contains,
-        key: table.key.as_ref().map(sql),
-        label: table.label.iter().map(sql).collect(),
+        key,
+        label,
     }
 }
 
@@ -397,7 +414,7 @@ pub(super) fn snake(phrase: &str) -> String {
     let name: String = phrase
         .to_lowercase()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .map(|c| if c.is_alphanumeric() { c } else { '_' })
         .collect();
     let name = name
         .split('_')

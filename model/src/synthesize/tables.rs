@@ -8,6 +8,10 @@ use bigquill_analysis::schema::{
 
 use crate::prompt::table_path;
 
+mod telling;
+
+use telling::{done_to, happens, shorten, time_of};
+
 use super::columns::{Attribute, Role, step};
 use super::descriptions::{self, Value};
 use super::words;
@@ -64,6 +68,8 @@ pub(super) struct Table {
     pub(super) time: Option<usize>,
     /// Rows are what happens at a time: the table is partitioned by it.
     pub(super) dated: bool,
+    /// No other table of the catalog has rows that happen.
+    pub(super) alone: bool,
     /// Queries must filter on that time.
     pub(super) filter_required: bool,
     /// Tables that rows belong to.
@@ -141,7 +147,29 @@ impl Model {
         for (table, parents) in tables.iter_mut().zip(links) {
             table.parents = parents;
         }
+        if let [only] = tables
+            .iter_mut()
+            .filter(|t| t.dated)
+            .collect::<Vec<_>>()
+            .as_mut_slice()
+        {
+            only.alone = true;
+        }
         Self { tables }
+    }
+
+    /// The same where people leave out the structs that fields are in: "genre" for "book genre".
+    pub(super) fn with_bare_nouns(mut self) -> Self {
+        for table in &mut self.tables {
+            let own = table.noun.one.clone();
+            shorten(&mut table.attributes, &own);
+            for array in &mut table.arrays {
+                if let Elements::Records { attributes, .. } = &mut array.elements {
+                    shorten(attributes, &array.noun.one);
+                }
+            }
+        }
+        self
     }
 
     /// Tables whose rows belong to rows of this one, with the link.
@@ -197,10 +225,20 @@ impl Table {
         for column in &schema.columns {
             collect(column, &[], &[], 0, &mut attributes, &mut arrays);
         }
+        // A name that is the table's, too, means the row.
+        let own = quote_name(&schema.reference.table);
+        attributes.retain(|a| !a.path[0].eq_ignore_ascii_case(&own));
+        arrays.retain(|a| !a.path[0].eq_ignore_ascii_case(&own));
         attributes.truncate(MOST_ATTRIBUTES);
+        for attribute in &mut attributes {
+            attribute.forget_event_of(&noun.one);
+        }
+        done_to(&mut attributes, &noun);
         let key = key_of(schema, &attributes);
         let label = label_of(&attributes, &noun, &of_name);
         let (time, filter_required) = time_of(schema, &attributes);
+        let partitioned = schema.partitioning.is_some() || schema.reference.table.ends_with('*');
+        let dated = partitioned || time.is_some_and(|t: usize| happens(&attributes[t], &noun));
         Self {
             path: table_path(&schema.reference, snapshot),
             reference: schema.reference.clone(),
@@ -213,7 +251,8 @@ impl Table {
             key,
             label,
             time,
-            dated: schema.partitioning.is_some() || schema.reference.table.ends_with('*'),
+            dated,
+            alone: false,
             filter_required,
             parents: Vec::new(),
         }
@@ -293,12 +332,14 @@ fn collect(
             }
         }
     } else {
-        attributes.push(Attribute::new(column, path, owners));
+        let attribute = Attribute::new(column, path, owners);
+        // A name without a letter, as "_", is none to ask with.
+        attributes.extend(Some(attribute).filter(|a| !a.noun.trim().is_empty()));
     }
 }
 
 fn array(column: &Column, path: Vec<String>, depth: usize) -> Option<Array> {
-    let noun = element_noun(&column.name);
+    let noun = element_noun(&column.name)?;
     if column.data_type != DataType::Struct {
         let mut element = Attribute::new(column, vec![noun.one.clone()], &[]);
         element.noun.clone_from(&noun.one);
@@ -315,37 +356,36 @@ fn array(column: &Column, path: Vec<String>, depth: usize) -> Option<Array> {
     for field in &column.fields {
         collect(field, &[], &[], depth + 1, &mut attributes, &mut arrays);
     }
+    done_to(&mut attributes, &noun);
     let elements = Elements::Records { attributes, arrays };
     Some(Array { path, noun, elements })
 }
 
-fn element_noun(name: &str) -> Noun {
+/// What an element is; none where the name has no letter.
+fn element_noun(name: &str) -> Option<Noun> {
     let mut all = words::of_name(name);
-    if all.len() > 1 && all.last().is_some_and(|w| matches!(w.as_str(), "history")) {
+    let last = all.last()?.clone();
+    if all.len() > 1 && last == "history" {
         all.pop();
-        let one = format!("{} change", all.join(" "));
-        return Noun::new(&one);
+        return Some(Noun::new(&format!("{} change", all.join(" "))));
     }
     let phrase = all.join(" ");
-    if all
-        .last()
-        .is_some_and(|w| matches!(w.as_str(), "crew" | "cast" | "ensemble" | "squad" | "team"))
-    {
-        return Noun::new(&format!("{phrase} member"));
+    if matches!(last.as_str(), "crew" | "cast" | "ensemble" | "squad" | "team") {
+        return Some(Noun::new(&format!("{phrase} member")));
     }
     if let [start @ .., state] = all.as_slice()
         && words::is_participle(state)
         && start.last().is_some_and(|w| words::is_plural(w))
     {
         // "meters affected" are affected meters.
-        return Noun::new(&format!("{state} {}", start.join(" ")));
+        return Some(Noun::new(&format!("{state} {}", start.join(" "))));
     }
-    let plural = all.last().is_some_and(|w| words::is_plural(w));
-    if plural {
-        Noun::new(&phrase)
+    let plural = words::is_plural(&last) || !words::is_latin(&last);
+    Some(Noun::new(&if plural {
+        phrase
     } else {
-        Noun::new(&format!("{phrase} entry"))
-    }
+        format!("{phrase} entry")
+    }))
 }
 
 /// Key and value, where that is all that the records have.
@@ -441,25 +481,6 @@ fn label_of(attributes: &[Attribute], noun: &Noun, of_name: &Noun) -> Vec<usize>
         top(&|a| a.role == Role::Label && (a.noun.starts_with("company") || a.noun.starts_with("business")))
     });
     found.into_iter().collect()
-}
-
-/// When a row happened: the partitioning column, else the first time that is told.
-fn time_of(schema: &TableSchema, attributes: &[Attribute]) -> (Option<usize>, bool) {
-    let required = schema.partitioning.as_ref().is_some_and(|p| p.require_filter);
-    let partition = schema.partitioning.as_ref().and_then(|p| p.column.as_deref());
-    let named = |name: &str| {
-        attributes
-            .iter()
-            .position(|a| a.role == Role::Time && a.path.len() == 1 && a.name.eq_ignore_ascii_case(name))
-    };
-    if let Some(index) = partition.and_then(named) {
-        return (Some(index), required);
-    }
-    let things = ["birth", "born", "installed", "opened", "hired", "founded"];
-    let first = attributes.iter().position(|a| {
-        a.role == Role::Time && a.path.len() == 1 && !things.iter().any(|t| a.name.to_lowercase().contains(t))
-    });
-    (first, false)
 }
 
 /// The tables that rows of table `own` belong to: by foreign keys, else by columns called like another table's key.

@@ -196,6 +196,40 @@ fn questions_are_no_sql_and_none_stands_twice() {
 }
 
 #[test]
+fn what_is_cut_off_comes_in_one_order() {
+    for pair in made(catalogs(), 4, 800) {
+        let sql = &pair.bigquery_sql;
+        let Some((start, _)) = sql.rsplit_once(" LIMIT ").filter(|_| pair.shape != "length") else {
+            continue;
+        };
+        let order = start.rsplit_once(" ORDER BY ").map_or("", |(_, order)| order);
+        // A name settles ties, except in subqueries and where what it is sorted by tells rows apart itself.
+        let inner = sql.contains("LIMIT 1) AS");
+        let by_name = order.contains(", ")
+            || !order.contains(' ')
+            || order.ends_with(" DESC") && pair.shape == "rows_latest";
+        assert!(inner || by_name, "{sql}");
+    }
+}
+
+#[test]
+fn fields_in_structs_are_called_by_their_own_names_where_one_has_it() {
+    let visits = r#"{"name": "visit_id", "type": "INTEGER"}, {"name": "vitals", "type": "RECORD", "fields": [
+        {"name": "pulse", "type": "INTEGER"}, {"name": "status", "type": "STRING"}]}, {"name": "doctor", "type": "RECORD",
+        "fields": [{"name": "city", "type": "STRING"}]}, {"name": "city", "type": "STRING"}"#;
+    let model = Model::new(&table(visits)[0].snapshot).with_bare_nouns();
+    let nouns: Vec<&str> = model.tables[0]
+        .attributes
+        .iter()
+        .map(|a| a.noun.as_str())
+        .collect();
+    assert_eq!(
+        nouns,
+        ["visit ID", "pulse", "vitals status", "doctor city", "city"]
+    );
+}
+
+#[test]
 fn a_seed_decides_everything_and_a_cut_run_goes_on() {
     let some = || catalogs().into_iter().take(3).collect::<Vec<_>>();
     let whole = made(some(), 5, 300);

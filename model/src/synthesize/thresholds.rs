@@ -13,6 +13,19 @@ pub(super) struct Threshold {
     pub(super) value: f64,
 }
 
+impl Threshold {
+    /// So many times as much.
+    pub(super) fn times(self, factor: f64) -> Self {
+        let value = self.value * factor;
+        let sql = number(value);
+        Self {
+            said: self.said.replacen(&self.sql, &sql, 1),
+            sql,
+            value,
+        }
+    }
+}
+
 /// A number to compare this attribute with.
 pub(super) fn draw(attribute: &Attribute, dice: &mut Dice) -> Option<Threshold> {
     let value = value(attribute, dice)?;
@@ -75,6 +88,8 @@ pub(super) fn sample(attribute: &Attribute, dice: &mut Dice) -> f64 {
 
 const SHARES: &[f64] = &[0.1, 0.2, 0.25, 0.5, 0.75, 0.8, 0.9];
 const PERCENT: &[f64] = &[5.0, 10.0, 20.0, 25.0, 40.0, 50.0, 60.0, 75.0, 80.0, 90.0];
+/// For a noun that tells nothing of its size.
+const ANY: &[f64] = &[10.0, 20.0, 40.0, 50.0, 80.0, 100.0, 140.0];
 const FEW: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 10.0];
 const SOME: &[f64] = &[2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 25.0, 50.0];
 const HUNDREDS: &[f64] = &[10.0, 20.0, 50.0, 100.0, 150.0, 200.0, 500.0, 1000.0];
@@ -87,6 +102,7 @@ const BY_WORD: &[(&[&str], &[f64])] = &[
         &["share", "probability", "ratio", "accuracy", "saturated"],
         SHARES,
     ),
+    (&["heart"], &[60.0, 80.0, 100.0, 120.0, 150.0, 170.0]),
     (&["percentage", "pct", "soc", "rate", "commission"], PERCENT),
     (
         &["salary", "income", "revenue", "turnover"],
@@ -138,7 +154,6 @@ const BY_WORD: &[(&[&str], &[f64])] = &[
         &["temperature", "temp"],
         &[-18.0, -5.0, 0.0, 4.0, 8.0, 15.0, 20.0, 25.0, 30.0],
     ),
-    (&["heart"], &[60.0, 80.0, 100.0, 120.0, 150.0, 170.0]),
     (&["voltage"], &[220.0, 225.0, 230.0, 240.0]),
     (
         &[
@@ -223,6 +238,5 @@ fn likely(attribute: &Attribute) -> Option<&'static [f64]> {
         return Some(list);
     }
     let measure = attribute.measure()?;
-    // A noun that tells nothing of its size is compared with nothing that is not counted.
-    if measure.counted { Some(SOME) } else { None }
+    Some(if measure.counted { SOME } else { ANY })
 }

@@ -54,14 +54,37 @@ const UNITS: &[(&str, &str, &str)] = &[
     ("deg", "degrees", "degrees"),
     ("lps", "liters per second", "l/s"),
     ("mg", "milligrams", "mg"),
+    ("micros", "millionths", "millionths"),
     ("eth", "ETH", "ETH"),
     ("gwei", "gwei", "gwei"),
     ("ntu", "NTU", "NTU"),
     ("kbps", "kbit/s", "kbit/s"),
 ];
 
+/// Endings of two words.
+const RATES: &[((&str, &str), &str, &str)] = &[
+    (("g", "dl"), "grams per deciliter", "g/dl"),
+    (("mg", "dl"), "milligrams per deciliter", "mg/dl"),
+    (("mg", "l"), "milligrams per liter", "mg/l"),
+    (("ug", "m3"), "micrograms per cubic meter", "µg/m³"),
+    (("km", "h"), "kilometers per hour", "km/h"),
+    (("m", "s"), "meters per second", "m/s"),
+];
+
+/// How many words of a name its unit takes.
+pub(super) fn length(unit: Unit) -> usize {
+    1 + usize::from(RATES.iter().any(|(_, words, _)| *words == unit.words))
+}
+
 /// The unit at the end of a name's words, where other words stand before it.
 pub(super) fn at_end(words: &[String]) -> Option<Unit> {
+    if let [_, .., above, below] = words
+        && let Some((_, words, short)) = RATES
+            .iter()
+            .find(|(ending, _, _)| *ending == (above.as_str(), below.as_str()))
+    {
+        return Some(Unit { words, short });
+    }
     let (last, before) = words.split_last()?;
     // A last letter is a unit only behind what is measured in it.
     let known = |word: &str| UNITS.iter().find(|(ending, _, _)| *ending == word);

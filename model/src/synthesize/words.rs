@@ -1,350 +1,8 @@
 //! English words out of names: cut, spelled out, put into the plural.
 
-/// Short forms in names and what people say for them.
-const SHORT: &[(&str, &str)] = &[
-    ("acct", "account"),
-    ("addr", "address"),
-    ("amt", "amount"),
-    ("ann", "annual"),
-    ("arr", "arrival"),
-    ("avg", "average"),
-    ("cat", "category"),
-    ("cd", "code"),
-    ("chan", "channel"),
-    ("clm", "claim"),
-    ("cnt", "count"),
-    ("cust", "customer"),
-    ("dep", "departure"),
-    ("dept", "department"),
-    ("desc", "description"),
-    ("dest", "destination"),
-    ("dim", "dimension"),
-    ("dob", "birth date"),
-    ("dt", "date"),
-    ("dur", "duration"),
-    ("emp", "employee"),
-    ("evt", "event"),
-    ("fw", "firmware"),
-    ("hr", "hour"),
-    ("hw", "hardware"),
-    ("imp", "impression"),
-    ("incept", "inception"),
-    ("lang", "language"),
-    ("lvl", "level"),
-    ("manuf", "manufacturer"),
-    ("max", "maximum"),
-    ("mfr", "manufacturer"),
-    ("min", "minimum"),
-    ("msg", "message"),
-    ("nbr", "number"),
-    ("nick", "nickname"),
-    ("nm", "name"),
-    ("no", "number"),
-    ("num", "number"),
-    ("orig", "origin"),
-    ("org", "organization"),
-    ("pax", "passenger"),
-    ("pct", "percentage"),
-    ("plr", "player"),
-    ("pol", "policy"),
-    ("prem", "premium"),
-    ("prio", "priority"),
-    ("prob", "probability"),
-    ("prod", "product"),
-    ("px", "price"),
-    ("qty", "quantity"),
-    ("rec", "record"),
-    ("ref", "reference"),
-    ("sched", "scheduled"),
-    ("seq", "sequence number"),
-    ("src", "source"),
-    ("svc", "service"),
-    ("sw", "software"),
-    ("tech", "technology"),
-    ("temp", "temperature"),
-    ("tgt", "target"),
-    ("trx", "transaction"),
-    ("ts", "time"),
-    ("tx", "transaction"),
-    ("txn", "transaction"),
-    ("usr", "user"),
-    ("ver", "version"),
-    ("vol", "volume"),
-    ("zip", "zip code"),
-];
+mod lexicon;
 
-/// Words that stand in capitals.
-const CAPITALS: &[&str] = &[
-    "api", "atc", "cdr", "co2", "cpc", "cpm", "cpu", "crm", "csat", "cve", "cvss", "fps", "gpa", "gpu",
-    "gps", "http", "iata", "id", "imo", "ip", "iso", "kpi", "mrr", "os", "pnr", "ram", "sku", "sla", "sms",
-    "ssd", "teu", "ttl", "uid", "url", "usd", "uuid", "vat", "vip",
-];
-
-/// Participles that do not end in "ed", and adjectives that say how something stands.
-const PARTICIPLES: &[&str] = &[
-    "begun", "born", "bought", "built", "caught", "done", "drawn", "due", "found", "given", "held", "hidden",
-    "kept", "known", "left", "lost", "made", "met", "open", "overdue", "paid", "pending", "put", "read",
-    "run", "seen", "sent", "set", "shown", "sold", "sown", "spent", "stolen", "taken", "unpaid", "won",
-    "worn", "written",
-];
-
-/// Participles of what one does oneself: "who joined", not "who were joined".
-const INTRANSITIVE: &[&str] = &[
-    "arrived",
-    "began",
-    "begun",
-    "departed",
-    "died",
-    "ended",
-    "entered",
-    "expired",
-    "finished",
-    "happened",
-    "joined",
-    "landed",
-    "left",
-    "occurred",
-    "opted",
-    "passed",
-    "registered",
-    "resigned",
-    "retired",
-    "returned",
-    "started",
-    "visited",
-];
-
-/// Adjectives that flags are named after, besides participles.
-const ADJECTIVES: &[&str] = &[
-    "active",
-    "alive",
-    "annual",
-    "anonymous",
-    "automatic",
-    "available",
-    "complete",
-    "correct",
-    "critical",
-    "digital",
-    "electric",
-    "explicit",
-    "fatal",
-    "final",
-    "flaky",
-    "free",
-    "frozen",
-    "fragile",
-    "hazardous",
-    "idle",
-    "inactive",
-    "internal",
-    "international",
-    "late",
-    "live",
-    "local",
-    "manual",
-    "mobile",
-    "new",
-    "offline",
-    "online",
-    "organic",
-    "own",
-    "positive",
-    "private",
-    "public",
-    "ranked",
-    "recurring",
-    "remote",
-    "roaming",
-    "rural",
-    "successful",
-    "unknown",
-    "urgent",
-    "usable",
-    "valid",
-    "viewable",
-    "visible",
-    "wrong",
-    "normal",
-    "low",
-    "high",
-    "medium",
-    "minor",
-    "major",
-    "routine",
-    "standard",
-];
-
-const PEOPLE: &[&str] = &[
-    "accountant",
-    "agent",
-    "applicant",
-    "assistant",
-    "candidate",
-    "child",
-    "citizen",
-    "client",
-    "contact",
-    "guest",
-    "member",
-    "nurse",
-    "parent",
-    "patient",
-    "people",
-    "person",
-    "pilot",
-    "resident",
-    "student",
-    "technician",
-    "tenant",
-    "visitor",
-    "veterinarian",
-    "representative",
-    "staff",
-    "participant",
-    "author",
-    "donor",
-    "contractor",
-    "advertiser",
-    "doctor",
-    "supervisor",
-    "inspector",
-    "creator",
-    "translator",
-    "actor",
-    "instructor",
-    "prescriber",
-    "cardholder",
-];
-
-/// Nouns in "er" and "or" that are no people.
-const NOT_PEOPLE: &[&str] = &[
-    "banner",
-    "center",
-    "container",
-    "counter",
-    "order",
-    "number",
-    "paper",
-    "sensor",
-    "server",
-    "tower",
-    "trailer",
-    "runner",
-    "cover",
-    "offer",
-    "letter",
-    "meter",
-    "tender",
-    "transfer",
-    "router",
-    "printer",
-    "charger",
-    "helicopter",
-    "scanner",
-    "water",
-    "power",
-    "layer",
-    "folder",
-    "door",
-    "floor",
-    "error",
-    "factor",
-    "sector",
-    "monitor",
-    "indicator",
-    "vendor",
-    "voucher",
-    "newsletter",
-    "parameter",
-    "other",
-    "quarter",
-    "register",
-    "filter",
-    "cluster",
-    "computer",
-    "connector",
-    "color",
-    "sponsor",
-    "tanker",
-    "ferry",
-    "container number",
-    "supplier",
-    "carrier",
-    "retailer",
-    "manufacturer",
-    "master",
-    "timer",
-    "weather",
-    "chapter",
-    "corridor",
-    "elevator",
-    "reactor",
-    "vector",
-    "user interface",
-    "mixer",
-    "boiler",
-    "steamer",
-    "answer",
-];
-
-const IRREGULAR: &[(&str, &str)] = &[
-    ("person", "people"),
-    ("child", "children"),
-    ("man", "men"),
-    ("woman", "women"),
-    ("foot", "feet"),
-    ("tooth", "teeth"),
-    ("analysis", "analyses"),
-    ("axis", "axes"),
-    ("basis", "bases"),
-    ("crisis", "crises"),
-    ("criterion", "criteria"),
-    ("half", "halves"),
-    ("life", "lives"),
-    ("shelf", "shelves"),
-    ("leaf", "leaves"),
-    ("knife", "knives"),
-    ("index", "indexes"),
-    ("bus", "buses"),
-    ("gas", "gases"),
-    ("quiz", "quizzes"),
-    ("movie", "movies"),
-    ("cookie", "cookies"),
-    ("calorie", "calories"),
-    ("hero", "heroes"),
-    ("status", "statuses"),
-    ("campus", "campuses"),
-    ("virus", "viruses"),
-    ("bonus", "bonuses"),
-    ("lens", "lenses"),
-];
-
-/// Words without a plural of their own.
-const SAME: &[&str] = &[
-    "aircraft",
-    "data",
-    "equipment",
-    "feedback",
-    "fish",
-    "gear",
-    "information",
-    "inventory",
-    "metadata",
-    "news",
-    "police",
-    "series",
-    "species",
-    "staff",
-    "staffing",
-    "stock",
-    "traffic",
-    "dwell",
-    "flow",
-    "music",
-    "squad",
-    "cdr",
-];
+use lexicon::{ADJECTIVES, CAPITALS, INTRANSITIVE, IRREGULAR, NOT_PEOPLE, PARTICIPLES, PEOPLE, SAME, SHORT};
 
 /// The words of a name in lower case, short forms spelled out: `custAddr_ID` is "customer", "address", "ID".
 pub(super) fn of_name(name: &str) -> Vec<String> {
@@ -381,8 +39,8 @@ fn spelled(word: &str) -> Vec<String> {
     if CAPITALS.contains(&word) {
         return vec![word.to_uppercase()];
     }
-    if word == "ids" {
-        return vec!["IDs".to_owned()];
+    if let Some(one) = word.strip_suffix('s').filter(|one| CAPITALS.contains(one)) {
+        return vec![format!("{}s", one.to_uppercase())];
     }
     let long = SHORT
         .iter()
@@ -436,7 +94,7 @@ fn by_head(phrase: &str, change: fn(&str) -> String) -> String {
 }
 
 fn plural_word(word: &str) -> String {
-    if SAME.contains(&word) || !word.ends_with(char::is_alphabetic) {
+    if SAME.contains(&word) || !word.ends_with(char::is_alphabetic) || !is_latin(word) {
         return word.to_owned();
     }
     if let Some((_, many)) = IRREGULAR.iter().find(|(one, _)| *one == word) {
@@ -455,6 +113,12 @@ fn plural_word(word: &str) -> String {
         w if w.ends_with_any(&["s", "x", "z", "ch", "sh"]) => format!("{w}es"),
         w => format!("{w}s"),
     }
+}
+
+/// Whether a word is written in Latin letters: of others nobody knows the plural.
+pub(super) fn is_latin(word: &str) -> bool {
+    word.chars()
+        .all(|c| c.is_ascii() || matches!(c, '\u{c0}'..='\u{24f}'))
 }
 
 trait EndsWithAny {
@@ -492,7 +156,10 @@ pub(super) fn is_plural(word: &str) -> bool {
     if IRREGULAR.iter().any(|(_, many)| *many == word) {
         return true;
     }
-    word == "IDs" || word.len() > 3 && word.ends_with('s') && !word.ends_with_any(&["ss", "us", "is", "ous"])
+    let capitals = word
+        .strip_suffix('s')
+        .is_some_and(|one| CAPITALS.contains(&one.to_lowercase().as_str()) && one == one.to_uppercase());
+    capitals || word.len() > 3 && word.ends_with('s') && !word.ends_with_any(&["ss", "us", "is", "ous"])
 }
 
 /// Whether a word is a past participle or tells a state in the same way: "shipped", "sent", "open".
@@ -501,6 +168,27 @@ pub(super) fn is_participle(word: &str) -> bool {
         || (word.len() > 4
             && word.ends_with("ed")
             && !matches!(word, "speed" | "breed" | "need" | "feed" | "seed"))
+}
+
+/// What it is when it is not that, in one word: "unpaid" for "paid".
+pub(super) fn opposite(word: &str) -> Option<String> {
+    match word {
+        "active" | "valid" | "correct" | "complete" | "visible" => Some(format!("in{word}")),
+        "paid" | "resolved" | "answered" | "verified" | "confirmed" | "finished" | "used" | "solved"
+        | "delivered" | "available" | "published" | "signed" | "planned" | "sold" | "successful" | "read" => {
+            Some(format!("un{word}"))
+        }
+        _ => None,
+    }
+}
+
+/// The plain form of what was done: "show up" of "showed up".
+pub(super) fn base(done: &str) -> String {
+    let (verb, rest) = done.split_once(' ').unwrap_or((done, ""));
+    let stem = verb.strip_suffix("ed").unwrap_or(verb);
+    let doubled = stem.ends_with("gg") || stem.ends_with("pp");
+    let stem = if doubled { &stem[..stem.len() - 1] } else { stem };
+    format!("{stem} {rest}").trim_end().to_owned()
 }
 
 /// Whether it is done by the thing itself: "joined", "left".
@@ -526,7 +214,11 @@ pub(super) fn is_person(noun: &str) -> bool {
 
 /// The phrase with "a" or "an" before it.
 pub(super) fn with_article(phrase: &str) -> String {
-    let first = phrase.split([' ', '-']).next().unwrap_or_default();
+    let first = phrase
+        .trim_start_matches('"')
+        .split([' ', '-'])
+        .next()
+        .unwrap_or_default();
     let spelled = first.len() > 1 && first.chars().all(|c| !c.is_lowercase());
     let vowel = if spelled {
         first.starts_with(['A', 'E', 'F', 'H', 'I', 'L', 'M', 'N', 'O', 'R', 'S', 'X'])
@@ -557,42 +249,4 @@ pub(super) fn capitalised(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_cut_and_spelled_out() {
-        let words = |name| of_name(name).join(" ");
-        assert_eq!(words("custAddr_ID"), "customer address ID");
-        assert_eq!(words("HTTPStatus"), "HTTP status");
-        assert_eq!(words("QTY_PICKED"), "quantity picked");
-        assert_eq!(words("größe"), "größe");
-    }
-
-    #[test]
-    fn nouns_change_their_number() {
-        for (one, many) in [
-            ("order", "orders"),
-            ("delivery", "deliveries"),
-            ("day", "days"),
-            ("address", "addresses"),
-            ("status", "statuses"),
-            ("child", "children"),
-            ("aircraft", "aircraft"),
-            ("cost of goods sold", "costs of goods sold"),
-            ("box", "boxes"),
-            ("order ID", "order IDs"),
-        ] {
-            assert_eq!(plural(one), many);
-            if one != "order ID" {
-                assert_eq!(singular(many), one);
-            }
-        }
-    }
-
-    #[test]
-    fn people_are_told_from_things() {
-        assert!(is_person("customer") && is_person("employee") && is_person("students"));
-        assert!(!is_person("order") && !is_person("sensor") && !is_person("trip"));
-    }
-}
+mod tests;

@@ -163,7 +163,9 @@ impl Checkpoint {
     }
 }
 
-fn first_difference(stored: &Settings, given: &Settings) -> Option<(String, String, String)> {
+/// The first setting that differs, what is stored of it and what is given.
+#[must_use]
+pub fn first_difference(stored: &Settings, given: &Settings) -> Option<(String, String, String)> {
     let absent = || "absent".to_owned();
     let keys = stored.keys().chain(given.keys());
     keys.map(|key| (key, stored.get(key), given.get(key)))

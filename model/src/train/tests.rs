@@ -161,22 +161,33 @@ fn gradients_are_those_of_the_loss() {
     {
         let batch = batch().with_noise(7);
         let (_, gradients) = gradients(model, &batch, Activations::Recomputed);
-        let gradient = gradients.flat().unwrap();
-        let start = parameters::flat(model).unwrap();
-        // Along the gradient the loss rises by its squared norm.
-        let norm: f32 = gradient.sqr().unwrap().sum_all().unwrap().to_scalar().unwrap();
-        let step = 1e-3 / f64::from(norm.sqrt());
-        let loss_at = |step: f64| -> f64 {
-            let moved = (&start + (&gradient * step).unwrap()).unwrap();
-            parameters::set_flat(model, &moved).unwrap();
+        assert_slope(model, &gradients.flat().unwrap(), (1e-3, 0.01), || {
             let x = model.hidden(&batch).unwrap();
             let losses: Vec<f32> = model.losses(&x, &batch).unwrap().to_vec1().unwrap();
             losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / losses.len() as f64
-        };
-        let slope = (loss_at(step) - loss_at(-step)) / (2.0 * step);
-        let error = (slope / f64::from(norm) - 1.0).abs();
-        assert!(error < 0.01, "{slope} where {norm} is expected");
+        });
     }
+}
+
+/// Along the gradient the loss rises by its squared norm: seen from a step of this length to either side, within this
+/// share.
+pub(super) fn assert_slope(
+    model: &LoraModel,
+    gradient: &Tensor,
+    (length, tolerance): (f64, f64),
+    loss: impl Fn() -> f64,
+) {
+    let start = parameters::flat(model).unwrap();
+    let norm: f32 = gradient.sqr().unwrap().sum_all().unwrap().to_scalar().unwrap();
+    let step = length / f64::from(norm.sqrt());
+    let loss_at = |step: f64| {
+        let moved = (&start + (gradient * step).unwrap()).unwrap();
+        parameters::set_flat(model, &moved).unwrap();
+        loss()
+    };
+    let slope = (loss_at(step) - loss_at(-step)) / (2.0 * step);
+    let error = (slope / f64::from(norm) - 1.0).abs();
+    assert!(error < tolerance, "{slope} where {norm} is expected");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use bigquill_model::decoder::Config;
 use bigquill_model::gguf::Gguf;
+use bigquill_model::store::{KNOWN_MODELS, ModelStore, Purpose};
 use bigquill_model::tokenizer::Tokenizer;
 use candle_core::Device;
 use sha2::{Digest, Sha256};
@@ -18,8 +19,10 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let gguf = Gguf::open(path)?;
+    /// The model of this path, or of this name among those that bigquill knows.
+    pub(crate) fn open(model: &Path) -> anyhow::Result<Self> {
+        let path = known(model)?.unwrap_or_else(|| model.to_owned());
+        let gguf = Gguf::open(&path)?;
         let config = Config::read(&gguf)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         if tokenizer.vocabulary_size() > config.vocabulary {
@@ -35,6 +38,11 @@ impl Base {
             config,
             tokenizer,
         })
+    }
+
+    /// SHA-256 of its file.
+    pub(crate) fn hash(&self) -> anyhow::Result<String> {
+        sha256(self.gguf.path())
     }
 
     /// What the model calls itself, else its file.
@@ -58,8 +66,17 @@ impl Base {
     }
 }
 
+/// The file of the model of this name, if bigquill knows one and there is no such file.
+fn known(model: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let known = KNOWN_MODELS.iter().find(|known| Path::new(known.name) == model);
+    match known.filter(|known| known.purpose == Purpose::Model && !model.exists()) {
+        Some(known) => Ok(Some(ModelStore::open()?.path(known.name)?)),
+        None => Ok(None),
+    }
+}
+
 /// SHA-256 of a file in hexadecimal digits.
-pub(crate) fn sha256(path: &Path) -> anyhow::Result<String> {
+fn sha256(path: &Path) -> anyhow::Result<String> {
     let mut file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut hash = Sha256::new();
     std::io::copy(&mut file, &mut Hasher(&mut hash))

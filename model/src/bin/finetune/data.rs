@@ -26,8 +26,8 @@ pub(crate) enum DataCommand {
     finetune data inspect --model base.gguf --data accepted.jsonl\n  \
     finetune data inspect --model base.gguf --data train/spider.jsonl.gz --catalogs catalogs --examples 2")]
 pub(crate) struct InspectArgs {
-    /// The base model, whose tokenizer decides what the model sees
-    #[arg(long, value_name = "FILE.gguf")]
+    /// The base model, whose tokenizer decides what the model sees: a .gguf file or a name of `bigquill model list`
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     #[command(flatten)]
     data: DataArgs,

@@ -29,8 +29,8 @@ const BASE: &str = "base";
     finetune eval --model base.gguf --adapter adapters/team --against base --data held-out.jsonl --limit 200\n  \
     finetune eval --model base.gguf --data dev/spider.jsonl.gz --catalogs catalogs --no-answers")]
 pub(crate) struct EvalArgs {
-    /// The base model
-    #[arg(long, value_name = "FILE.gguf")]
+    /// The base model, a .gguf file or a name of `bigquill model list`
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// The adapter's folder; without one the base is measured
     #[arg(long, value_name = "DIR")]

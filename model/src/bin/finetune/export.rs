@@ -12,7 +12,7 @@ use bigquill_model::train::{LoraOptions, TrainOptions};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::base::{Base, sha256};
+use crate::base::Base;
 use crate::card::command;
 use crate::examples::{Learned, LearnedArgs, Purpose, counts};
 use crate::hyper::{HyperArgs, names};
@@ -39,7 +39,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_enum, default_value = "trl")]
     to: Trainer,
     /// The base model as bigquill serves it: its tokenizer and template make the prompts
-    #[arg(long, value_name = "FILE.gguf")]
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// The same base as transformers knows it: a name on the hub, or a folder
     #[arg(long, value_name = "NAME")]
@@ -280,7 +280,7 @@ fn readme(args: &ExportArgs, base: &Base, learned: &Learned, batch: &Batch) -> a
     Ok(format!(
         include_str!("export/README.md"),
         name = base.name(),
-        hash = sha256(&args.model)?,
+        hash = base.hash()?,
         command = command(),
         counts = counts(&learned.examples),
         held_out = held_out,

@@ -1,6 +1,6 @@
 //! `finetune merge`: base and adapter in one file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bigquill_model::lora::{LoraAdapter, merge};
 use clap::Args;
@@ -15,8 +15,8 @@ use crate::say;
     finetune merge --model base.gguf --adapter adapters/team --out team-f16.gguf\n\n\
     bigquill itself needs no merged file: it applies adapters to the quantized base, which is smaller and exact.")]
 pub(crate) struct MergeArgs {
-    /// The base model that the adapter was trained on
-    #[arg(long, value_name = "FILE.gguf")]
+    /// The base model that the adapter was trained on, a .gguf file or a name of `bigquill model list`
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// The adapter's folder
     #[arg(long, value_name = "DIR")]
@@ -29,9 +29,9 @@ pub(crate) struct MergeArgs {
 pub(crate) fn run(args: &MergeArgs) -> anyhow::Result<()> {
     let base = Base::open(&args.model)?;
     let adapter = LoraAdapter::read(&args.adapter)?;
-    let same = |path: &PathBuf| std::fs::canonicalize(path).ok();
+    let same = |path: &Path| std::fs::canonicalize(path).ok();
     anyhow::ensure!(
-        same(&args.model) != same(&args.out) || same(&args.out).is_none(),
+        same(base.gguf.path()) != same(&args.out) || same(&args.out).is_none(),
         "--out is the base itself; name another file"
     );
     let bar = Bar::new(base.gguf.tensors().count() as u64, "tensor");

@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::base::{Base, device, folder_name, hex, sha256};
+use crate::base::{Base, device, folder_name, hex};
 use crate::card::{Card, command};
 use crate::hyper::HyperArgs;
 use crate::progress::{Bar, file_name, tell};
@@ -42,8 +42,8 @@ const TARGET: &str = "target";
     The adapter is PEFT's for sequence classification with one label; its score times target_deviation plus target_mean, \
     which stand in the metadata of adapter_model.safetensors, is the number.")]
 pub(crate) struct RegressArgs {
-    /// The base model; it is not changed
-    #[arg(long, value_name = "FILE.gguf")]
+    /// The base model, a .gguf file or a name of `bigquill model list`; it is not changed
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// Rows: .csv with a line of names, or one JSON object a line. May be given several times
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
@@ -203,7 +203,7 @@ impl<'a> Regress<'a> {
                 activations: args.run.activations(),
                 ..args.hyper.options(base.parameters(), false)
             },
-            base_hash: sha256(&args.model)?,
+            base_hash: base.hash()?,
             args,
             base,
             template,

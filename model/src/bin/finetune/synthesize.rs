@@ -1,8 +1,6 @@
 //! `finetune data synthesize`: pairs of question and query made from a catalog.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -17,20 +15,26 @@ use clap::Args;
 use crate::progress::{Bar, tell};
 use crate::say;
 
+mod live;
+mod output;
+
+use output::{Output, compare, made_from};
+
 /// Draws between two writes.
 const BATCH: usize = 256;
 
 /// Make questions with their queries from a catalog, each accepted by GoogleSQL
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    bigquill catalog sync --out team.jsonl\n  \
-    finetune data synthesize --catalog team.jsonl --out made.jsonl\n  \
+    finetune data synthesize --catalog live --out team.jsonl\n  \
+    finetune data synthesize --catalog shop.json billing.jsonl.gz --out made.jsonl\n  \
     finetune data synthesize --catalog model/catalogs --count 50000 --seed 7 --out made.jsonl --resume\n\n\
-    Only the schemas are read, never rows. A line has question, catalog, bigquery_sql and shape; train with\n  \
-    finetune train --data made.jsonl --catalogs team.jsonl ...")]
+    Only the schemas are read, never rows. A line has question, catalog, bigquery_sql and shape. `live` leaves the tables\n\
+    in team.catalog.jsonl, to train with:\n  \
+    finetune train --model base.gguf --data team.jsonl --catalogs team.catalog.jsonl --out adapters/team")]
 pub(crate) struct SynthesizeArgs {
-    /// Catalogs: snapshot files as `bigquill catalog sync` and `bq show --format=json` write them, files of named
-    /// catalogs, or folders of either
+    /// Catalogs: `live` for BigQuery's tables as they are now (`bigquill catalog sync` reads them, with its settings),
+    /// snapshot files as that and `bq show --format=json` write them, files of named catalogs, or folders of either
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     catalog: Vec<PathBuf>,
     /// Pairs wanted, of all catalogs together
@@ -59,8 +63,13 @@ pub(crate) struct SynthesizeArgs {
 
 pub(crate) fn run(args: &SynthesizeArgs) -> anyhow::Result<()> {
     let weights = weights(args.weights.as_deref())?;
-    let catalogs = catalogs(&args.catalog)?;
     let mut pairs = Output::kept(args)?;
+    let paths = live::resolve(&args.catalog, &args.out, args.resume)?;
+    let catalogs = catalogs(&paths)?;
+    let made_from = made_from(args.seed, &weights, &catalogs);
+    if !pairs.is_empty() {
+        compare(&args.out, &made_from)?;
+    }
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let check = Googlesql(open(threads)?);
     let emulator = args.run_on.as_deref().map(Emulator::connect).transpose()?;
@@ -69,7 +78,7 @@ pub(crate) fn run(args: &SynthesizeArgs) -> anyhow::Result<()> {
         synthesizer = synthesizer.running(emulator);
     }
     synthesizer.resume(&pairs);
-    let mut out = Output::open(&args.out, &pairs)?;
+    let mut out = Output::open(&args.out, &pairs, &made_from)?;
     let bar = Bar::new(args.count as u64, "pairs");
     let begun = Instant::now();
     while pairs.len() < args.count {
@@ -82,7 +91,25 @@ pub(crate) fn run(args: &SynthesizeArgs) -> anyhow::Result<()> {
         bar.set(pairs.len() as u64, &told(synthesizer.tally()));
     }
     drop(bar);
-    report(&synthesizer, &pairs, args, begun)
+    if pairs.is_empty() {
+        out.discard();
+        if let Some((_, _, sql)) = synthesizer.refused().first() {
+            bail!(
+                "GoogleSQL refuses whatever is asked about these tables, as {sql}; look at the types of their columns"
+            );
+        }
+        bail!(
+            "nothing can be asked about these tables: they have no column with a name and type that questions are about"
+        );
+    }
+    report(&synthesizer, &pairs, args, begun)?;
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    tell(&format!(
+        "train on them with: finetune train --model base.gguf --data {} --catalogs {} --out adapters/team",
+        args.out.display(),
+        paths.join(" ")
+    ));
+    Ok(())
 }
 
 fn report(
@@ -91,17 +118,6 @@ fn report(
     args: &SynthesizeArgs,
     begun: Instant,
 ) -> anyhow::Result<()> {
-    let short = synthesizer.short();
-    if pairs.is_empty() {
-        bail!(
-            "nothing can be asked about {}: it has no table with columns of types that questions are about",
-            if short.len() == 1 {
-                "this catalog"
-            } else {
-                "these catalogs"
-            }
-        );
-    }
     let seconds = begun.elapsed().as_secs_f64();
     say(format_args!(
         "{} pairs in {}, {seconds:.0} s; of the other queries that were drawn: {}",
@@ -130,7 +146,7 @@ fn report(
         }
     }
     if pairs.len() < args.count {
-        for (name, count) in short {
+        for (name, count) in synthesizer.short() {
             tell(&format!(
                 "{name} gave {count} pairs; a smaller --count, a larger form_share in --weights or more tables help"
             ));
@@ -230,77 +246,6 @@ fn catalogs(paths: &[PathBuf]) -> anyhow::Result<Vec<Named>> {
         );
     }
     Ok(named)
-}
-
-/// The file of pairs.
-struct Output<'a> {
-    path: &'a Path,
-    file: BufWriter<File>,
-}
-
-impl<'a> Output<'a> {
-    /// The pairs that are there and are to be kept.
-    fn kept(args: &SynthesizeArgs) -> anyhow::Result<Vec<Pair>> {
-        let path = &args.out;
-        if path.extension().is_some_and(|ending| ending == "gz") {
-            bail!(
-                "{} would be packed, and a packed file cannot be gone on with; name a .jsonl file",
-                path.display()
-            );
-        }
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
-        };
-        if !args.resume {
-            bail!(
-                "{} is there already; go on with it with --resume, or name another file",
-                path.display()
-            );
-        }
-        // A run that was cut may have left half a line.
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let mut pairs = Vec::new();
-        for (index, line) in whole.lines().enumerate() {
-            let pair: Pair = serde_json::from_str(line).with_context(|| {
-                format!(
-                    "{}:{} is no pair of this command; name another file",
-                    path.display(),
-                    index + 1
-                )
-            })?;
-            if pair.seed != args.seed {
-                bail!(
-                    "{} was made with --seed {}; go on with that",
-                    path.display(),
-                    pair.seed
-                );
-            }
-            pairs.push(pair);
-        }
-        Ok(pairs)
-    }
-
-    /// Writes the pairs that are kept; the others come behind them.
-    fn open(path: &'a Path, pairs: &[Pair]) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
-        let mut out = Self {
-            path,
-            file: BufWriter::new(file),
-        };
-        out.write(pairs)?;
-        Ok(out)
-    }
-
-    fn write(&mut self, pairs: &[Pair]) -> anyhow::Result<()> {
-        let context = || format!("{} cannot be written", self.path.display());
-        for pair in pairs {
-            let line = serde_json::to_string(pair).with_context(context)?;
-            writeln!(self.file, "{line}").with_context(context)?;
-        }
-        self.file.flush().with_context(context)
-    }
 }
 
 /// What queries have in them, as far as their text tells.

@@ -12,7 +12,7 @@ use bigquill_model::train::{
 use sha2::{Digest, Sha256};
 
 use crate::answers::{Asked, judge};
-use crate::base::{Base, folder_name, hex, sha256};
+use crate::base::{Base, folder_name, hex};
 use crate::card::{Card, command};
 use crate::examples::{Learned, counts, dropped};
 use crate::progress::{Bar, file_name, tell};
@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
         Ok(Self {
             lora: args.hyper.lora()?,
             options: args.options(base.parameters()),
-            base_hash: sha256(&args.model)?,
+            base_hash: base.hash()?,
             data: Data::new(&learned.examples, preference)?,
             args,
             base,

@@ -24,6 +24,15 @@ fn nouns_are_what_people_say() {
     assert_eq!(noun("pageviews", "INT64", "number of pages seen"), "pages seen");
     assert_eq!(noun("order_date", "DATE", ""), "order date");
     assert_eq!(noun("placed_at", "TIMESTAMP", ""), "time placed");
+    assert_eq!(noun("issued", "DATE", ""), "date issued");
+    assert_eq!(noun("license_expires", "DATE", ""), "license expiry date");
+    assert_eq!(noun("fps_avg", "FLOAT64", ""), "average FPS");
+    assert_eq!(noun("scheduled_for", "TIMESTAMP", ""), "time scheduled");
+    assert_eq!(noun("to_ts", "TIMESTAMP", ""), "end time");
+    assert_eq!(noun("added", "INT64", "lines"), "lines added");
+    assert_eq!(noun("claimed", "NUMERIC", ""), "claimed amount");
+    assert_eq!(noun("hemoglobin_g_dl", "FLOAT64", ""), "hemoglobin");
+    assert_eq!(noun("photo_urls", "STRING", ""), "photo URL");
 }
 
 #[test]
@@ -38,6 +47,8 @@ fn numbers_behave_as_their_names_say() {
     assert_eq!(measure("temp_c"), Some((false, false)));
     assert_eq!(measure("steps"), Some((true, true)));
     assert_eq!(measure("latitude"), None);
+    assert_eq!(measure("pulse"), Some((false, false)));
+    assert_eq!(measure("bytes_sent"), Some((true, true)));
 }
 
 #[test]
@@ -62,6 +73,10 @@ fn times_and_flags_tell_what_happened() {
     assert_eq!(
         attribute("refunded", "BOOL", "").state,
         Some(State::Adjective("refunded".to_owned()))
+    );
+    assert_eq!(
+        attribute("showed_up", "BOOL", "").state,
+        Some(State::Did("showed up".to_owned()))
     );
     assert_eq!(
         attribute("has_solar", "BOOL", "").state,

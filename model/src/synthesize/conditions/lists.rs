@@ -8,7 +8,7 @@ use super::super::dice::Dice;
 use super::super::source::{Field, Source, alias, path};
 use super::super::tables::{Array, Elements};
 use super::super::words;
-use super::{Condition, on_category, on_flag, on_measure, quotes, said, simple};
+use super::{Condition, on_category, on_code, on_flag, on_measure, on_name, quotes, said, simple};
 
 /// A condition on what is in a list of the row.
 pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut Dice) -> Option<Condition> {
@@ -65,12 +65,45 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
                 Role::Category => on_category(&field, false, dice),
                 Role::Flag => Some(on_flag(&field, dice.chance(0.2))),
                 Role::Measure(_) => on_measure(&field, dice),
+                Role::Key => on_code(source, &field, dice),
+                Role::Label => on_name(&field, words::is_person(&noun.one), dice),
                 _ => None,
             }?;
+            if attribute.role == Role::Flag && dice.chance(0.3) {
+                let (yes, no) = (on_flag(&field, false), on_flag(&field, true));
+                let all = !inner.sql.starts_with("NOT ");
+                let refused = if all { &no.sql } else { &yes.sql };
+                return Some(Condition {
+                    sql: format!("NOT EXISTS (SELECT 1 FROM UNNEST({list}) AS {element} WHERE {refused})"),
+                    post: format!(
+                        "where {} {} {}",
+                        if all { "every" } else { "no" },
+                        noun.one,
+                        yes.predicate
+                    ),
+                    predicate: if all {
+                        format!("has only {} {}", noun.many, yes.post)
+                    } else {
+                        format!("has no {} {}", noun.many, yes.post)
+                    },
+                    about,
+                    ..Condition::default()
+                });
+            }
             let post = inner.post.clone();
             let (none, said) = match dice.below(5) {
                 0 => (true, format!("without any {} {post}", noun.one)),
                 1 | 2 => (false, format!("with at least one {} {post}", noun.one)),
+                3 if attribute.role == Role::Key => {
+                    let value = inner
+                        .sql
+                        .split(" = ")
+                        .nth(1)
+                        .unwrap_or_default()
+                        .trim_matches('\'')
+                        .to_owned();
+                    (false, format!("with {value} among their {}", noun.many))
+                }
                 _ => (false, format!("with {} {post}", words::with_article(&noun.one))),
             };
             let said = said.replace("that are ", "that is ");

@@ -29,23 +29,9 @@ pub(in super::super) fn is_to_come(attribute: &Attribute) -> bool {
 
 pub(super) fn on_time(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let attribute = field.attribute;
-    if is_life(attribute)
-        && attribute.noun.contains("birth")
-        && dice.chance(0.4)
-        && attribute.data_type == DataType::Date
-    {
-        let age = *dice.pick(&[18, 25, 30, 40, 50, 60, 65])?;
-        let (operator, word) = if dice.chance(0.6) {
-            (">", "older")
-        } else {
-            ("<", "younger")
-        };
-        return Some(Condition {
-            sql: format!("DATE_DIFF(CURRENT_DATE(), {}, YEAR) {operator} {age}", field.sql),
-            post: format!("{word} than {age}"),
-            predicate: format!("is {word} than {age}"),
-            ..Condition::default()
-        });
+    let is_birth = is_life(attribute) && attribute.noun.contains("birth");
+    if is_birth && attribute.data_type == DataType::Date && dice.chance(0.6) {
+        return Some(on_age(field, dice));
     }
     let period = if is_life(attribute) {
         Period::past(dice)
@@ -55,6 +41,37 @@ pub(super) fn on_time(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -
         Period::draw(dice, attribute.data_type != DataType::Date)
     };
     in_period(source, field, &period, dice)
+}
+
+/// How old somebody is today or on another day: in whole years, so that who is older than 60 is 61 at least.
+fn on_age(field: &Field<'_>, dice: &mut Dice) -> Condition {
+    let age = dice.between(3, 15) * 5 + if dice.chance(0.3) { 3 } else { 0 };
+    let (day, when) = if dice.chance(0.5) {
+        ("CURRENT_DATE()".to_owned(), String::new())
+    } else {
+        Period::day(dice)
+    };
+    let (operator, years, word) = match dice.below(6) {
+        0..3 => (
+            "<=",
+            age + 1,
+            format!("{} than {age}", dice.word(&["older", "older", "over"])),
+        ),
+        3 => ("<=", age, format!("at least {age} years old")),
+        _ => (">", age, format!("younger than {age}")),
+    };
+    let word = word.replace("over than", "over");
+    let said = format!("{word}{when}");
+    Condition {
+        sql: format!("{} {operator} DATE_SUB({day}, INTERVAL {years} YEAR)", field.sql),
+        predicate: format!("is {said}"),
+        post: if word.starts_with("at least") {
+            format!("who are {said}")
+        } else {
+            said
+        },
+        ..Condition::default()
+    }
 }
 
 /// That the field lies in the span.
@@ -88,6 +105,7 @@ pub(in super::super) fn in_period(
             let plain = verb.strip_suffix('s').unwrap_or(verb);
             (format!("{who} {plain} {when}"), format!("{verb} {when}"))
         }
+        None if matches!(noun.as_str(), "time" | "date" | "day") => (when.clone(), format!("is from {when}")),
         None if is_preposition(&when) => {
             let with = format!("{} {when}", words::with_article(noun));
             (format!("with {with}"), format!("has {with}"))
@@ -97,7 +115,7 @@ pub(in super::super) fn in_period(
     };
     let post = if bare && dice.chance(0.85) { when } else { post };
     Some(Condition {
-        sql: period.sql(&field.sql, &attribute.data_type, dice),
+        sql: period.sql(&field.sql, &attribute.data_type),
         owner: field.owner,
         post,
         predicate,

@@ -270,7 +270,13 @@ fn value(attribute: &Attribute, dice: &mut Dice) -> Option<Known> {
 fn text(attribute: &Attribute, dice: &mut Dice) -> String {
     let any = |list: &[&'static str], dice: &mut Dice| dice.pick(list).copied().unwrap_or_default();
     match attribute.role {
+        Role::Key if ids::is_address(&attribute.noun) => ids::address(dice.low(IDENTIFIERS)),
         Role::Key => ids::text(&attribute.name, dice.low(IDENTIFIERS)),
+        Role::Label if attribute.values.is_empty() && dice.chance(0.4) => {
+            let people = words::is_person(attribute.noun.trim_end_matches(" name"));
+            any(conditions::names_of(people || dice.chance(0.3)), dice).to_owned()
+        }
+        Role::Label if attribute.values.is_empty() => name(dice),
         Role::Email => {
             let name = any(ANYTHING, dice);
             format!("{name}{}@{}", dice.below(90), any(DOMAINS, dice))
@@ -290,17 +296,18 @@ fn text(attribute: &Attribute, dice: &mut Dice) -> String {
                 text
             }
         }
-        _ => match value(attribute, dice) {
-            Some(value) => value.said,
-            None if attribute.role == Role::Label => {
-                let name = format!("{} {}", any(FIRST, dice), any(SECOND, dice));
-                match dice.below(10) {
-                    0..6 => name,
-                    6..9 => format!("{name} {}", 1 + dice.below(40)),
-                    _ => format!("{name} of the {} {}", any(FIRST, dice), any(SECOND, dice)),
-                }
-            }
-            None => any(ANYTHING, dice).to_owned(),
-        },
+        _ => value(attribute, dice).map_or_else(|| any(ANYTHING, dice).to_owned(), |value| value.said),
+    }
+}
+
+/// A name of two words or more.
+fn name(dice: &mut Dice) -> String {
+    let mut any = |list: &[&'static str]| dice.pick(list).copied().unwrap_or_default();
+    let name = format!("{} {}", any(FIRST), any(SECOND));
+    let other = format!("{} {}", any(FIRST), any(SECOND));
+    match dice.below(10) {
+        0..6 => name,
+        6..9 => format!("{name} {}", 1 + dice.below(40)),
+        _ => format!("{name} of the {other}"),
     }
 }

@@ -5,11 +5,10 @@ use bigquill_analysis::schema::DataType;
 use super::super::columns::{Event, Role};
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
-use super::super::dimensions;
-use super::super::phrases::{Style, finished, style, subject, where_clause};
+use super::super::phrases::{Style, each, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;
-use super::{Context, Draft, Reach, select, source};
+use super::{Context, Draft, Reach, grouped, select, source};
 
 /// Two times of a row, the earlier first, in a unit that fits.
 struct Span<'s, 'm> {
@@ -162,7 +161,9 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
         for to in &times[place + 1..] {
             let (a, b) = (stage(from), stage(to));
             let family = |f: &Field<'_>| f.attribute.path[..f.attribute.path.len() - 1].to_vec();
-            if a > 0 && b > a && family(from) == family(to) {
+            // What is cancelled is so before it begins.
+            let never = a > 1 && to.attribute.name.to_lowercase().contains("cancel");
+            if a > 0 && b > a && !never && family(from) == family(to) {
                 pairs.push((*from, *to));
             }
         }
@@ -214,7 +215,7 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
 /// "being placed", "the order date".
 fn moment(field: &Field<'_>) -> String {
     match &field.attribute.event {
-        Some(Event::Passive(verb)) => format!("being {verb}"),
+        Some(Event::Passive(verb)) if verb != "due" => format!("being {verb}"),
         _ => format!("the {}", field.attribute.noun),
     }
 }
@@ -240,13 +241,13 @@ impl Span<'_, '_> {
 
 /// The average duration, of all or in groups.
 pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::Joined, dice)?;
-    let span = spans(&source, dice)?;
-    let dimension = if dice.chance(0.6) {
-        dimensions::draw(&source, dice, 0.2)
+    let (source, dimension) = if dice.chance(0.6) {
+        let (source, dimension) = grouped(context, Reach::Joined, dice, 0.2)?;
+        (source, Some(dimension))
     } else {
-        None
+        (source(context, Reach::Joined, dice)?, None)
     };
+    let span = spans(&source, dice)?;
     let mut conditions = conditions::some(&source, dice, 1);
     conditions.retain(|c| c.about != span.to.sql && dimension.as_ref().is_none_or(|d| d.about != c.about));
     conditions::complete(&source, dice, &mut conditions);
@@ -268,10 +269,17 @@ pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let unit = span.said;
     let of = format!("of {rows}");
     let text = match style {
+        Style::Terse if dice.chance(0.4) => format!("{word} number of {unit} {between} {of}")
+            .replace("longest number", "highest number")
+            .replace("shortest number", "lowest number"),
         Style::Terse => format!("{word} {unit} {between} {of}"),
-        Style::Sentence if function == "AVG" && dice.chance(0.5) => {
-            format!("How many {unit} lie {between} {of} on average")
-        }
+        Style::Sentence if function == "AVG" && dice.chance(0.6) => match dice.below(3) {
+            0 => format!("How long is it on average, in {unit}, {between} {of}"),
+            _ => {
+                let (from, to) = (moment(span.from), moment(span.to));
+                format!("How many {unit} do {rows} take on average from {from} to {to}")
+            }
+        },
         Style::Sentence => format!("What is the {word} time in {unit} {between} {of}"),
         Style::Order => format!(
             "{} the {word} number of {unit} {between} {of}",
@@ -335,11 +343,7 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let between = span.between(dice);
     let unit = span.said;
-    let each = if conditions.is_empty() {
-        format!("each {}", source.subject.one)
-    } else {
-        format!("each of the {rows}")
-    };
+    let each = each(&source, &rows, &conditions);
     if dice.chance(0.4) {
         let mut columns = names;
         columns.push(format!("{} AS {}", span.sql, source.free_name(unit)));
@@ -351,15 +355,13 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 dice.word(&["List", "Show"])
             ),
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT {} FROM {}{}",
-                select(&columns)?,
-                source.from,
-                where_clause(&conditions)
-            ),
-        });
+        return Some(Draft::select(
+            finished(style, &text, dice),
+            &select(&columns)?,
+            &source,
+            &conditions,
+            "",
+        ));
     }
     let limit = match span.unit {
         "SECOND" => *dice.pick(&[30, 60, 120, 300])?,
@@ -390,10 +392,13 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         select(&names)?
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {}{}", source.from, where_clause(&conditions)),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &what,
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The share of rows that came after the time that was set for them.
@@ -447,9 +452,8 @@ pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         format!("{} > {}", date(done), date(limit))
     };
-    let verb = match &done.attribute.event {
-        Some(Event::Passive(verb)) => verb.clone(),
-        _ => return None,
+    let Some(Event::Passive(verb) | Event::Active(verb)) = done.attribute.event.clone() else {
+        return None;
     };
     let after = format!("{verb} after the {}", limit.attribute.noun);
     let mut conditions = conditions::some(&source, dice, 1);
@@ -467,32 +471,34 @@ pub(super) fn late(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             Style::Sentence => format!("How many {rows} were {after}"),
             Style::Order => format!("Count the {rows} that were {after}"),
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT COUNT(*) FROM {}{}",
-                source.from,
-                where_clause(&conditions)
-            ),
-        });
+        return Some(Draft::select(
+            finished(style, &text, dice),
+            "COUNT(*)",
+            &source,
+            &conditions,
+            "",
+        ));
     }
     conditions.push(Condition {
         sql: format!("{} IS NOT NULL", done.sql),
         ..Condition::default()
     });
     let text = match style {
-        Style::Terse => format!("share of {rows} {after}, among those {verb}"),
+        Style::Terse => format!(
+            "share of {rows} {after}, {}",
+            dice.word(&["among those {}", "among the {} ones", "of those already {}"])
+                .replace("{}", &verb)
+        ),
         Style::Sentence => format!("Of the {rows} that have been {verb}, what share was {after}"),
         Style::Order => {
             format!("Compute the share of {rows} that were {after}, leaving out those not yet {verb}")
         }
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT COUNTIF({comparison}) / COUNT(*) FROM {}{}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("COUNTIF({comparison}) / COUNT(*)"),
+        &source,
+        &conditions,
+        "",
+    ))
 }

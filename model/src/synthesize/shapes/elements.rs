@@ -5,11 +5,12 @@ use super::super::conditions::{self, Condition};
 use super::super::descriptions::Value;
 use super::super::dice::Dice;
 use super::super::ids;
-use super::super::phrases::{Style, finished, style, subject, where_clause};
+use super::super::phrases::{Style, each, finished, style, subject, where_clause};
 use super::super::source::snake;
 use super::super::tables::Elements;
 use super::super::words;
 use super::lists::{any, listed, records};
+use super::rows::whether;
 use super::{Context, Draft, select};
 
 /// The first or last element of each list.
@@ -49,26 +50,20 @@ pub(super) fn first(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .free_name(&format!("{word}_{}", snake(field.map_or(one, |f| &f.name))));
     let mut columns = names;
     columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() {
-        format!("each {}", listed.source.subject.one)
-    } else {
-        format!("each of the {rows}")
-    };
+    let each = each(&listed.source, &rows, &conditions);
     let style = style(dice);
     let text = match style {
         Style::Terse => format!("{what} of {each}"),
         Style::Sentence => format!("What is the {what} of {each}"),
         Style::Order => format!("{} {each} with the {what}", dice.word(&["Show", "List"])),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &listed.source,
+        &conditions,
+        "",
+    ))
 }
 
 /// Elements with their position.
@@ -194,11 +189,7 @@ pub(super) fn best(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     ));
     let mut columns = names;
     columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() {
-        format!("each {}", listed.source.subject.one)
-    } else {
-        format!("each of the {rows}")
-    };
+    let each = each(&listed.source, &rows, &conditions);
     let style = style(dice);
     let text = match style {
         Style::Terse => format!("{} of the {one} with the {which}, for {each}", shown.noun),
@@ -212,15 +203,13 @@ pub(super) fn best(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             shown.noun
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &listed.source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The list as one text, or as a list of one field.
@@ -257,11 +246,7 @@ pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .free_name(noun.split(" of the ").next().unwrap_or(&noun));
     let mut columns = names;
     columns.push(format!("{expression} AS {alias}"));
-    let each = if conditions.is_empty() {
-        format!("each {}", listed.source.subject.one)
-    } else {
-        format!("each of the {rows}")
-    };
+    let each = each(&listed.source, &rows, &conditions);
     let style = style(dice);
     let as_text = dice.word(&[
         "in one text, separated by commas",
@@ -276,15 +261,13 @@ pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             dice.word(&["Show", "List"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &listed.source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The elements of one row.
@@ -307,12 +290,20 @@ pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Elements::Scalars(_) => (listed.element.clone(), String::new()),
         _ => {
             let shown = listed.which(|a| !matches!(a.role, Role::Other));
-            let shown: Vec<&Attribute> = dice.shuffled(shown).into_iter().take(2).collect();
+            let mut shown: Vec<&Attribute> = dice.shuffled(shown).into_iter().take(2).collect();
+            shown.sort_by_key(|a| a.role == Role::Flag);
             if shown.is_empty() {
                 return None;
             }
             let columns: Vec<String> = shown.iter().map(|a| listed.of(a)).collect();
-            let nouns: Vec<String> = shown.iter().map(|a| a.noun.clone()).collect();
+            let said = |a: &&Attribute| {
+                if a.role == Role::Flag {
+                    whether(a)
+                } else {
+                    a.noun.clone()
+                }
+            };
+            let nouns: Vec<String> = shown.iter().map(said).collect();
             (select(&columns)?, words::list(&nouns, "and"))
         }
     };

@@ -1,14 +1,14 @@
 //! One figure of many rows, or a few: counts, sums, averages, shares, ratios.
 
-use super::super::columns::Role;
+use super::super::columns::{Role, State};
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions;
 use super::super::metrics::{self, Kind, Metric};
-use super::super::phrases::{Style, finished, shown, style, subject, where_clause};
+use super::super::phrases::{Style, finished, shown, style, subject};
 use super::super::source::{Source, snake};
 use super::super::words;
-use super::{Context, Draft, Reach, source};
+use super::{Context, Draft, Reach, grouped, source};
 
 /// How many rows there are.
 pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
@@ -49,15 +49,7 @@ fn one(source: &Source<'_>, metric: &Metric, conditions: &[Condition], dice: &mu
         Style::Order if metric.kind == Kind::Count => finished(style, &format!("Count the {rows}"), dice),
         _ => shown(style, &metric.short(&rows, bare, dice), dice),
     };
-    Draft {
-        question,
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            metric.sql,
-            source.from,
-            where_clause(conditions)
-        ),
-    }
+    Draft::select(question, &metric.sql, source, conditions, "")
 }
 
 /// Two or three figures side by side.
@@ -101,27 +93,35 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         columns.insert(0, format!("{} AS {}", count.sql, count.alias));
         what = format!("number of {rows} and their {said}");
     }
-    Some(Draft {
-        question: shown(style(dice), &what, dice)
+    Some(Draft::select(
+        shown(style(dice), &what, dice)
             .replace("What is the lowest and", "What are the lowest and")
             .replace("What is the minimum, ", "What are the minimum, "),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            columns.join(", "),
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+        &columns.join(", "),
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// A condition whose share can be asked for: one that some rows fulfil, and is no time.
 fn part(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
-    (0..6).find_map(|_| conditions::one(source, dice).filter(|c| !c.is_time && c.owner.is_none()))
+    let one =
+        (0..6).find_map(|_| conditions::one(source, dice).filter(|c| !c.is_time && c.owner.is_none()))?;
+    Some(if dice.chance(0.15) {
+        conditions::either(source, one, dice)
+    } else {
+        one
+    })
 }
 
 /// The share of rows that fulfil a condition, as SQL, its words, and whether in percent.
 fn share_of(condition: &Condition, dice: &mut Dice) -> (String, &'static str) {
-    let holds = format!("COUNTIF({})", condition.sql);
+    let plain = condition
+        .sql
+        .strip_prefix('(')
+        .and_then(|sql| sql.strip_suffix(')'));
+    let holds = format!("COUNTIF({})", plain.unwrap_or(&condition.sql));
     match dice.below(5) {
         0 => (
             format!("100 * {holds} / COUNT(*)"),
@@ -130,10 +130,6 @@ fn share_of(condition: &Condition, dice: &mut Dice) -> (String, &'static str) {
         1 => (
             format!("ROUND(100 * {holds} / COUNT(*), 1)"),
             "percentage (one decimal)",
-        ),
-        2 => (
-            format!("SAFE_DIVIDE({holds}, COUNT(*))"),
-            dice.word(&["share", "proportion"]),
         ),
         _ => (
             format!("{holds} / COUNT(*)"),
@@ -180,10 +176,13 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         text
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {sql} FROM {}{}", source.from, where_clause(&others)),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &sql,
+        &source,
+        &others,
+        "",
+    ))
 }
 
 /// All rows in words, and those that fulfil the condition too.
@@ -222,9 +221,8 @@ fn plural(condition: &Condition) -> String {
 
 /// The share in each group.
 pub(super) fn share_by(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.3)?;
     let part = part(&source, dice)?;
-    let dimension = dimensions::draw(&source, dice, 0.3)?;
     let mut others = conditions::some(&source, dice, 1);
     others.retain(|c| c.about != part.about && c.about != dimension.about);
     if dimension.about == part.about {
@@ -236,7 +234,7 @@ pub(super) fn share_by(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         word
     };
-    let all = subject(&source, &others, dice);
+    let all = dimension.without_owner(&source, &subject(&source, &others, dice));
     let alias = source.free_name(if word == "percentage" {
         "percentage"
     } else {
@@ -270,16 +268,14 @@ pub(super) fn share_by(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         text
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {sql} AS {alias} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&others),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{sql} AS {alias}"),
+        &source,
+        &others,
+        "",
+    ))
 }
 
 /// One sum by another: what is paid for a kilogram, an hour, a seat.
@@ -324,35 +320,32 @@ pub(super) fn ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 snake(&above.attribute.name),
                 snake(&words::singular(&below.attribute.name))
             ));
-            Draft {
-                question: shown(
+            Draft::group(
+                shown(
                     style,
                     &format!("{what}, {} {}", dice.word(&["by", "for each"]), dimension.noun),
                     dice,
                 ),
-                sql: format!(
-                    "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
-                    dimension.select,
-                    source.from,
-                    where_clause(&conditions),
-                    dimension.group
-                ),
-            }
+                &dimension,
+                &format!("{expression} AS {alias}"),
+                &source,
+                &conditions,
+                "",
+            )
         }
-        _ => Draft {
-            question: shown(style, &what, dice),
-            sql: format!(
-                "SELECT {expression} FROM {}{}",
-                source.from,
-                where_clause(&conditions)
-            ),
-        },
+        _ => Draft::select(shown(style, &what, dice), &expression, &source, &conditions, ""),
     })
 }
 
 /// Figures of rows of several kinds side by side, in each group or of all.
 pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
+    let (source, dimension) = match dice.below(4) {
+        0 => (source(context, Reach::All, dice)?, None),
+        _ => {
+            let (source, dimension) = grouped(context, Reach::All, dice, 0.35)?;
+            (source, Some(dimension))
+        }
+    };
     let fields = source.own(|a| match a.role {
         Role::Category => a.values.len() >= 2 && a.values.len() <= 6,
         Role::Flag => true,
@@ -360,11 +353,6 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         _ => false,
     });
     let field = *dice.pick(&fields)?;
-    let dimension = if dice.chance(0.75) {
-        dimensions::draw(&source, dice, 0.35)
-    } else {
-        None
-    };
     if dimension.as_ref().is_some_and(|d| d.about == field.sql) {
         return None;
     }
@@ -381,7 +369,15 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
             "SUM(IF({condition}, {argument}, 0)) AS {}",
             source.free_name(&format!("{name}_total"))
         ),
-        None => format!("COUNTIF({condition}) AS {}", source.free_name(name)),
+        None => {
+            let free = source.free_name(name);
+            let alias = if free == name {
+                free
+            } else {
+                source.free_name(&format!("{name}_count"))
+            };
+            format!("COUNTIF({condition}) AS {alias}")
+        }
     };
     let (columns, kinds): (Vec<String>, Vec<String>) = match field.attribute.role {
         Role::Category => {
@@ -399,11 +395,17 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         Role::Flag => {
             let yes = conditions::on_flag(field, false);
             let no = conditions::on_flag(field, true);
-            let name = snake(&field.attribute.name);
-            let said = |c: &Condition| c.post.trim_start_matches("that are ").to_owned();
+            let name = snake(&field.attribute.noun);
+            let kinds = match &field.attribute.state {
+                Some(State::Adjective(word) | State::Phrase(word)) => {
+                    vec![word.clone(), format!("not {word}")]
+                }
+                _ if total.is_some() => return None,
+                _ => vec![yes.post.clone(), no.post.clone()],
+            };
             (
                 vec![figure(&yes.sql, &name), figure(&no.sql, &format!("not_{name}"))],
-                vec![said(&yes), said(&no)],
+                kinds,
             )
         }
         _ => {
@@ -434,7 +436,22 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         None => format!("number of {rows}"),
     };
     let by = dimension.as_ref().map(|d| d.noun.clone());
+    let clauses = field.attribute.role == Role::Flag && kinds.contains("with")
+        || kinds.contains("marked")
+        || kinds.contains("that");
     let text = match (&by, style) {
+        // "with snowmaking and without snowmaking": what rows are, rather than what they are called.
+        (Some(by), Style::Terse) if clauses => format!("{of} {kinds}, in separate columns, per {by}"),
+        (Some(by), Style::Sentence) if clauses => {
+            format!("How many {rows} {kinds} are there per {by}, side by side")
+        }
+        (Some(by), Style::Order) if clauses => format!("Show for each {by} the {of} {kinds} in two columns"),
+        (None, Style::Terse) if clauses => format!("{of} {kinds}, side by side"),
+        (None, _) if clauses => format!("How many {rows} {kinds} are there? Give two columns"),
+        (Some(by), Style::Sentence) if total.is_none() && !is_value && dice.chance(0.5) => {
+            let (yes, no) = kinds.rsplit_once(" and ").unwrap_or((&kinds, ""));
+            format!("For each {by}, how many {rows} are {yes} and how many {no}")
+        }
         (Some(by), Style::Sentence) if total.is_none() && is_value => {
             format!("For each {by}, how many {rows} have {noun} {kinds}, side by side")
         }
@@ -474,15 +491,13 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         Some(d) => (format!("{}, ", d.select), format!(" GROUP BY {}", d.group)),
         None => (String::new(), String::new()),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {select}{} FROM {}{}{group}",
-            columns.join(", "),
-            source.from,
-            where_clause(&others)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{select}{}", columns.join(", ")),
+        &source,
+        &others,
+        &group,
+    ))
 }
 
 /// How many rows have no value.
@@ -491,8 +506,13 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let fields =
         source.own(|a| !a.required && a.missing.is_none() && a.role != Role::Flag && a.role != Role::Other);
     let field = *dice.pick(&fields)?;
-    let noun = words::with_article(&field.attribute.noun);
-    let has = dice.chance(0.25);
+    let noun = if field.attribute.measure().is_some_and(|m| m.counted) {
+        field.attribute.noun.clone()
+    } else {
+        words::with_article(&field.attribute.noun)
+    };
+    // "with lost frames" would mean more than none.
+    let has = dice.chance(0.25) && !field.attribute.measure().is_some_and(|m| m.counted);
     let others: Vec<Condition> = conditions::some(&source, dice, 1)
         .into_iter()
         .filter(|c| c.about != field.sql)
@@ -517,10 +537,7 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             Style::Sentence => finished(style, &metric.asked(&rows, false, dice), dice),
             _ => shown(style, &metric.of(&rows), dice),
         };
-        return Some(Draft {
-            question,
-            sql: format!("SELECT COUNT(*) FROM {}{}", source.from, where_clause(&all)),
-        });
+        return Some(Draft::select(question, "COUNT(*)", &source, &all, ""));
     }
     let names: Vec<String> = source.names().iter().map(|f| f.sql.clone()).collect();
     if names.is_empty() || names.contains(&field.sql) {
@@ -531,13 +548,11 @@ pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("Which {rows} are there"),
         Style::Order => format!("{} {rows}", dice.word(&["Find", "List"])),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            super::select(&names)?,
-            source.from,
-            where_clause(&all)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &super::select(&names)?,
+        &source,
+        &all,
+        "",
+    ))
 }

@@ -31,12 +31,16 @@ pub(super) fn since_previous(context: Context<'_>, dice: &mut Dice) -> Option<Dr
         "LAG({}) OVER (PARTITION BY {} ORDER BY {})",
         time.sql, key.sql, time.sql
     );
-    let function = match time.attribute.data_type {
-        DataType::Date => "DATE_DIFF",
-        DataType::DateTime => "DATETIME_DIFF",
-        _ => "TIMESTAMP_DIFF",
+    let difference = match time.attribute.data_type {
+        // Days since another are days of the calendar.
+        DataType::Date => format!("DATE_DIFF({}, {lag}, DAY)", time.sql),
+        _ if unit == "DAY" => format!(
+            "DATE_DIFF(DATE({0}), LAG(DATE({0})) OVER (PARTITION BY {1} ORDER BY {0}), DAY)",
+            time.sql, key.sql
+        ),
+        DataType::DateTime => format!("DATETIME_DIFF({}, {lag}, {unit})", time.sql),
+        _ => format!("TIMESTAMP_DIFF({}, {lag}, {unit})", time.sql),
     };
-    let difference = format!("{function}({}, {lag}, {unit})", time.sql);
     let mut conditions = Vec::new();
     conditions::complete(&source, dice, &mut conditions);
     let (rows, one) = (subject(&source, &conditions, dice), &source.subject.one);
@@ -65,8 +69,21 @@ pub(super) fn since_previous(context: Context<'_>, dice: &mut Dice) -> Option<Dr
         });
     }
     let text = match style {
+        Style::Terse if dice.chance(0.5) => format!(
+            "{said} since the previous {one} for every {one} of {}{}{}, with the {}",
+            words::with_article(&thing),
+            when(&conditions),
+            dice.word(&[" (null for the first)", " (empty for the first)", "", ""]),
+            own.attribute.noun
+        ),
         Style::Terse => format!(
             "{} of {rows} with the {said} since the previous {one} of the same {thing}",
+            own.attribute.noun
+        ),
+        Style::Sentence if dice.chance(0.5) => format!(
+            "How many {said} lie between each {one}{} and the previous one of the same {thing}{}? Give {} and {said}",
+            when(&conditions),
+            dice.word(&[" (null for the first)", ", null for the first", "", ""]),
             own.attribute.noun
         ),
         Style::Sentence => format!(
@@ -146,16 +163,14 @@ pub(super) fn first_last(context: Context<'_>, dice: &mut Dice) -> Option<Draft>
             dice.word(&["Show", "List", "Give"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {columns} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &columns,
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The key of what rows belong to, without a join: its field and what it is called.
@@ -180,7 +195,11 @@ fn belongs<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<(&'s Field
     };
     let linked: Vec<_> = keys.iter().copied().filter(is_link).collect();
     let keys = if source.table.parents.is_empty() {
-        keys
+        let things = |key: &&Field<'_>| {
+            let noun = &key.attribute.noun;
+            noun.ends_with(" ID") || words::is_person(&metrics::thing(noun))
+        };
+        keys.into_iter().filter(things).collect()
     } else {
         linked
     };

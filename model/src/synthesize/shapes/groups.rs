@@ -4,11 +4,11 @@ use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension};
 use super::super::metrics::{self, Kind, Metric};
-use super::super::phrases::{Style, few, finished, style, subject, where_clause};
+use super::super::phrases::{Style, few, finished, style, subject};
 use super::super::source::Source;
 use super::super::thresholds;
 use super::super::words;
-use super::{Context, Draft, Reach, select, source};
+use super::{Context, Draft, Reach, grouped, select, source, tie, tie_said};
 
 /// Conditions that leave a grouping its groups and are not about what its figure is about.
 pub(super) fn conditions_beside(
@@ -20,6 +20,11 @@ pub(super) fn conditions_beside(
 ) -> Vec<Condition> {
     let mut found = conditions::some(source, dice, most);
     found.retain(|c| Some(&c.about) != argument);
+    // "commits with more than 3 changes of commits of 2025" would say what they are twice.
+    found.retain(|c| {
+        c.owner
+            .is_none_or(|o| !source.owners[o].contains || source.owners[o].noun.one != dimension.noun)
+    });
     found.retain(|c| {
         c.about != dimension.about
             || c.is_time && dimension.is_time && (c.sql.contains(">= '") || c.sql.contains("YEAR"))
@@ -47,14 +52,27 @@ fn asked(metric: &Metric, rows: &str, bare: bool, by: &str, dice: &mut Dice) -> 
                 dice.word(&["per", "for each", "in each"])
                     .replace("in each", "per")
             ),
+            (Kind::Count, 3) if by.split(' ').count() < 3 && !by.ends_with(" flag") => {
+                format!("How many {rows} {} each {by} have", dice.word(&["does", "did"]))
+            }
+            (Kind::Count, 2) if !rows.contains(" that ") && !rows.contains(" who ") => {
+                format!("For each {by}, how many {rows} are there")
+            }
+            (Kind::Different, 0..2) if metric.alone && bare => {
+                format!("How many {} were there {per} {by}", metric.head)
+            }
             (Kind::Different, _) => format!("How many {} are there among {rows}, {per} {by}", metric.head),
+            (Kind::Sum, 0) if !metric.said.is_empty() => {
+                format!("What do the {} of {rows} add up to {per} {by}", metric.said)
+            }
             (_, 2) => format!("For each {by}, what is the {}", metric.short(rows, bare, dice)),
             _ => format!("What is the {} {per} {by}", metric.short(rows, bare, dice)),
         },
         Style::Order => format!(
-            "{} the {} {per} {by}",
+            "{} the {} {} {by}",
             dice.word(&["Show", "Give", "List", "Show me", "Compute", "Break down"]),
-            metric.short(rows, bare, dice)
+            metric.short(rows, bare, dice),
+            dice.word(&["per", "by", "for each", "per", "by", "for every"])
         ),
     };
     finished(style, &text, dice)
@@ -62,14 +80,13 @@ fn asked(metric: &Metric, rows: &str, bare: bool, by: &str, dice: &mut Dice) -> 
 
 /// One figure in groups.
 pub(super) fn group(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.25)?;
     let metric = metrics::draw(&source, dice);
-    let dimension = dimensions::draw(&source, dice, 0.2)?;
     if metric.argument.as_ref() == Some(&dimension.about) {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, metric.argument.as_ref(), 2, dice);
-    let rows = subject(&source, &conditions, dice);
+    let rows = dimension.without_owner(&source, &subject(&source, &conditions, dice));
     let mut question = asked(&metric, &rows, conditions.is_empty(), &dimension.noun, dice);
     let mut order = String::new();
     if !dimension.is_time && dice.chance(0.25) {
@@ -88,20 +105,17 @@ pub(super) fn group(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         let end = question[at.len()..].to_owned();
         question = format!("{at}{}{end}", dice.word(&words));
     } else if dimension.is_time {
-        order = format!(" ORDER BY {}", dimension.name);
+        order = dimension.order();
+        question = dimension.shown_as(&question, dice);
     }
-    Some(Draft {
+    Some(Draft::group(
         question,
-        sql: format!(
-            "SELECT {}, {} AS {} FROM {}{} GROUP BY {}{order}",
-            dimension.select,
-            metric.sql,
-            metric.alias,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+        &dimension,
+        &format!("{} AS {}", metric.sql, metric.alias),
+        &source,
+        &conditions,
+        &order,
+    ))
 }
 
 /// One figure in groups of two things.
@@ -128,25 +142,23 @@ pub(super) fn two(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         String::new()
     };
-    Some(Draft {
-        question: asked(&metric, &rows, conditions.is_empty(), &by, dice),
-        sql: format!(
-            "SELECT {}, {} AS {} FROM {}{} GROUP BY {}, {}{order}",
+    Some(Draft::select(
+        asked(&metric, &rows, conditions.is_empty(), &by, dice),
+        &format!(
+            "{}, {} AS {}",
             select(&[first.select.clone(), second.select.clone()])?,
             metric.sql,
-            metric.alias,
-            source.from,
-            where_clause(&conditions),
-            first.group,
-            second.group
+            metric.alias
         ),
-    })
+        &source,
+        &conditions,
+        &format!(" GROUP BY {}, {}{order}", first.group, second.group),
+    ))
 }
 
 /// Several figures in groups.
 pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
-    let dimension = dimensions::draw(&source, dice, 0.25)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.25)?;
     let first = metrics::count(&source);
     let second = metrics::of_number(&source, dice)?;
     let third =
@@ -155,7 +167,7 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, second.argument.as_ref(), 1, dice);
-    let rows = subject(&source, &conditions, dice);
+    let rows = dimension.without_owner(&source, &subject(&source, &conditions, dice));
     let mut figures = vec![first.clone(), second.clone()];
     figures.extend(third);
     let said: Vec<String> = figures
@@ -178,28 +190,20 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .iter()
         .map(|m| format!("{} AS {}", m.sql, m.alias))
         .collect();
-    let order = if dimension.is_time {
-        format!(" ORDER BY {}", dimension.name)
-    } else {
-        String::new()
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {} FROM {}{} GROUP BY {}{order}",
-            dimension.select,
-            columns.join(", "),
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    let order = dimension.order();
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &columns.join(", "),
+        &source,
+        &conditions,
+        &order,
+    ))
 }
 
 /// Groups whose figure passes a bound.
 pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
-    let dimension = dimensions::by_value(&source, dice)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.0)?;
     let counts = dice.chance(0.6) && (source.table.countable || source.unnested);
     let measures = source.own(|a| a.measure().is_some());
     let measure = if counts {
@@ -208,7 +212,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Some(*dice.pick(&measures)?)
     };
     let conditions = conditions_beside(&source, &dimension, measure.map(|m| &m.sql), 1, dice);
-    let rows = subject(&source, &conditions, dice);
+    let rows = dimension.without_owner(&source, &subject(&source, &conditions, dice));
     let many = dimension.many();
     if many.ends_with(" flags") {
         return None;
@@ -246,10 +250,33 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         )
     } else {
         let field = measure.filter(|m| m.sql != dimension.about)?;
-        let metric = metrics::figure(&source, field, Kind::Average, dice);
+        let adds = field
+            .attribute
+            .measure()
+            .is_some_and(|m| m.additive && !m.aggregated);
+        let kind = if adds && dice.chance(0.5) {
+            Kind::Sum
+        } else {
+            Kind::Average
+        };
+        let metric = metrics::figure(&source, field, kind, dice);
         let limit = thresholds::draw(field.attribute, dice)?;
+        // What many rows come to is more than what one has.
+        let limit = if kind == Kind::Sum {
+            limit.times(10.0)
+        } else {
+            limit
+        };
         let (sign, word) = if dice.chance(0.7) {
-            (">", dice.word(&["above", "over", "of more than"]))
+            let words = ["above", "over", "of more than"];
+            (
+                ">",
+                dice.word(if conditions.is_empty() {
+                    &words
+                } else {
+                    &words[..2]
+                }),
+            )
         } else {
             ("<", dice.word(&["below", "under"]))
         };
@@ -260,7 +287,11 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         };
         (
             format!("{} {sign} {}", metric.sql, limit.sql),
-            format!("{}{of} {word} {}", words::with_article(&metric.head), limit.said),
+            if of.contains(" with ") || of.contains(" whose ") || of.contains(" where ") {
+                format!("{}{of}, {word} {}", words::with_article(&metric.head), limit.said)
+            } else {
+                format!("{}{of} {word} {}", words::with_article(&metric.head), limit.said)
+            },
             metric.sql,
             metric.alias,
         )
@@ -271,7 +302,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         if counts {
             dice.word(&[" and how many", ", with the number"])
         } else {
-            ", with that average"
+            ", with the figure"
         }
     } else {
         ""
@@ -284,7 +315,7 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 if counts {
                     "? Show the number too"
                 } else {
-                    "? Show the average too"
+                    "? Show the figure too"
                 }
             } else {
                 ""
@@ -297,21 +328,18 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         dimension.select.clone()
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {shown} FROM {}{} GROUP BY {} HAVING {condition}",
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &shown,
+        &source,
+        &conditions,
+        &format!(" GROUP BY {} HAVING {condition}", dimension.group),
+    ))
 }
 
 /// The groups with the highest figures.
 pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
-    let dimension = dimensions::by_value(&source, dice)?;
+    let (source, dimension) = grouped(context, Reach::All, dice, 0.0)?;
     let metric = metrics::draw(&source, dice);
     let values_few = source
         .fields
@@ -324,7 +352,7 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, metric.argument.as_ref(), 1, dice);
-    let rows = subject(&source, &conditions, dice);
+    let rows = dimension.without_owner(&source, &subject(&source, &conditions, dice));
     let count = if values_few {
         1
     } else {
@@ -393,6 +421,12 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 String::new()
             }
         ),
+        (Style::Sentence, _) if show && dice.chance(0.35) => format!(
+            "Which {} has {what}? Give {} and {}, top {count}",
+            dimension.noun,
+            dimension.noun,
+            figure.trim_start_matches("the ")
+        ),
         (Style::Sentence, _) => format!(
             "Which {number} {by} have {what}{}",
             if show {
@@ -420,6 +454,11 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             }
         ),
     };
+    let text = if style == Style::Sentence {
+        text
+    } else {
+        format!("{text}{}", tie_said("name", dice))
+    };
     let desc = if most { " DESC" } else { "" };
     let (columns, order) = if show {
         (
@@ -429,15 +468,17 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         (dimension.select.clone(), metric.sql.clone())
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc} LIMIT {count}",
-            source.from,
-            where_clause(&conditions),
-            dimension.group
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &columns,
+        &source,
+        &conditions,
+        &format!(
+            " GROUP BY {} ORDER BY {order}{desc}{} LIMIT {count}",
+            dimension.group,
+            tie(&order, &dimension.name)
         ),
-    })
+    ))
 }
 
 /// Each group's share of the whole.
@@ -483,14 +524,12 @@ pub(super) fn share_of_total(context: Context<'_>, dice: &mut Dice) -> Option<Dr
             dice.word(&["Show", "Compute", "Give"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{expression} AS {alias}"),
+        &source,
+        &conditions,
+        "",
+    ))
 }

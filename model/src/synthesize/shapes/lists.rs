@@ -7,7 +7,8 @@ use super::super::metrics;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Source, alias, path, snake};
 use super::super::tables::{Array, Elements};
-use super::{Context, Draft, select, table};
+use super::super::words;
+use super::{Context, Draft, select, table, tie};
 
 /// A table with a list, as rows.
 pub(super) struct Listed<'m> {
@@ -89,7 +90,7 @@ impl Listed<'_> {
     }
 
     /// A condition on an element, with its words.
-    fn element_condition(&self, dice: &mut Dice) -> Option<Condition> {
+    pub(super) fn element_condition(&self, dice: &mut Dice) -> Option<Condition> {
         let elements = Source::elements(self.source.table, self.array)?;
         let own: Vec<_> = elements.own(|a| matches!(a.role, Role::Category | Role::Flag | Role::Measure(_)));
         let field = *dice.pick(&own)?;
@@ -140,8 +141,9 @@ pub(super) fn length(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             (
                 text,
                 format!(
-                    "SELECT {} FROM {from}{filter} ORDER BY {expression} DESC LIMIT {count}",
-                    select(&names)?
+                    "SELECT {} FROM {from}{filter} ORDER BY {expression} DESC{} LIMIT {count}",
+                    select(&names)?,
+                    tie("", &names[0])
                 ),
             )
         }
@@ -242,7 +244,8 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     let one = &listed.source.subject.one;
     let style = style(dice);
-    let what = format!("{word} {of}{said} of its {elements}");
+    let its = if words::is_person(one) { "their" } else { "its" };
+    let what = format!("{word} {of}{said} of {its} {elements}");
     let each = if rows == listed.source.subject.many {
         format!("each {one}")
     } else {
@@ -260,15 +263,13 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 format!("List the {count} {rows} with the highest {word} {of}{said} of their {elements}")
             }
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT {} FROM {}{} ORDER BY {expression} DESC LIMIT {count}",
-                select(&names)?,
-                listed.source.from,
-                where_clause(&conditions)
-            ),
-        });
+        return Some(Draft::select(
+            finished(style, &text, dice),
+            &select(&names)?,
+            &listed.source,
+            &conditions,
+            &format!(" ORDER BY {expression} DESC{} LIMIT {count}", tie("", &names[0])),
+        ));
     }
     let text = match style {
         Style::Terse => format!("{word} {of}{said} of {elements} for {each}"),
@@ -277,15 +278,13 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     };
     let mut columns = names;
     columns.push(format!("{expression} AS {alias}"));
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            listed.source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &listed.source,
+        &conditions,
+        "",
+    ))
 }
 
 /// Price times quantity, where elements have both.
@@ -308,7 +307,7 @@ fn product(
 }
 
 /// "items with quantity over 5", "fatal crashes".
-fn described(many: &str, condition: &Condition) -> String {
+pub(super) fn described(many: &str, condition: &Condition) -> String {
     match &condition.adjective {
         Some(adjective) => format!("{adjective} {many}"),
         None => format!("{many} {}", condition.post),
@@ -345,10 +344,13 @@ pub(super) fn rows(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         select(&names)?
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {}{}", listed.source.from, where_clause(&all)),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &what,
+        &listed.source,
+        &all,
+        "",
+    ))
 }
 
 /// The share of rows by what is in their lists, or of elements by what they are.
@@ -364,21 +366,28 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .predicate
         .replacen("has ", "have ", 1)
         .replacen("is ", "are ", 1);
-    let text = match style {
-        Style::Terse => format!("{word} of {rows} {}", condition.post),
-        Style::Sentence => format!("What {word} of {rows} {predicate}"),
-        Style::Order => format!("Compute the {word} of {rows} {}", condition.post),
+    // "with" behind "with" would be about the wrong thing.
+    let part = if others.is_empty() {
+        condition.post.clone()
+    } else {
+        format!("that {predicate}")
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}COUNTIF({}) / COUNT(*) FROM {}{}",
+    let text = match style {
+        Style::Terse => format!("{word} of {rows} {part}"),
+        Style::Sentence => format!("What {word} of {rows} {predicate}"),
+        Style::Order => format!("Compute the {word} of {rows} {part}"),
+    };
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!(
+            "{}COUNTIF({}) / COUNT(*)",
             if percent { "100 * " } else { "" },
-            condition.sql,
-            listed.source.from,
-            where_clause(&others)
+            condition.sql
         ),
-    })
+        &listed.source,
+        &others,
+        "",
+    ))
 }
 
 /// In how many rows each scalar stands, and the rows that have none.
@@ -416,7 +425,11 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         }
         0 => {
             let text = match style {
+                Style::Terse if dice.chance(0.4) => format!("how often each {one} occurs among {rows}"),
                 Style::Terse => format!("number of {rows} per {one}"),
+                Style::Sentence if dice.chance(0.4) => {
+                    format!("How often does each {one} occur among {rows}")
+                }
                 Style::Sentence => format!("How many {rows} have each {one}"),
                 Style::Order => format!("Count the {rows} for each {one}"),
             };
@@ -459,7 +472,7 @@ pub(super) fn spread(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             (
                 text,
                 format!(
-                    "SELECT {element}{figure} FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element} ORDER BY {order} DESC LIMIT {count}",
+                    "SELECT {element}{figure} FROM {}, UNNEST({list}) AS {element}{} GROUP BY {element} ORDER BY {order} DESC, {element} LIMIT {count}",
                     source.from,
                     where_clause(&conditions)
                 ),

@@ -120,15 +120,13 @@ pub(super) fn value(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         ),
         Style::Order => format!("{} {rows} with the {said}", dice.word(&["List", "Show"])),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{}",
-            select(&columns)?,
-            paired.source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &paired.source,
+        &conditions,
+        "",
+    ))
 }
 
 /// A figure of rows by the value of a key.

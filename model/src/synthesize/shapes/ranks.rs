@@ -6,7 +6,8 @@ use super::super::dice::Dice;
 use super::super::dimensions;
 use super::super::metrics::{self, Kind};
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
-use super::{Context, Draft, Reach, select, source};
+use super::super::words;
+use super::{Context, Draft, Reach, select, source, tie};
 
 /// The rows with the highest number of each group.
 pub(super) fn best_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
@@ -41,12 +42,13 @@ pub(super) fn best_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Draf
         &dimension.expression
     };
     let sql = format!(
-        "SELECT {} FROM {}{} QUALIFY ROW_NUMBER() OVER (PARTITION BY {partition} ORDER BY {}{}) {}",
+        "SELECT {} FROM {}{} QUALIFY ROW_NUMBER() OVER (PARTITION BY {partition} ORDER BY {}{}{}) {}",
         select(&columns)?,
         source.from,
         where_clause(&conditions),
         by.sql,
         if most { " DESC" } else { "" },
+        tie(&by.sql, &names[0].sql),
         if count == 1 {
             "= 1".to_owned()
         } else {
@@ -64,10 +66,17 @@ pub(super) fn best_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Draf
     };
     let by_noun = &dimension.noun;
     let style = style(dice);
-    let with = if shows {
-        format!(", with the {noun}")
-    } else {
-        String::new()
+    let listed: Vec<String> = std::iter::once(dimension.noun.clone())
+        .chain(names.iter().map(|f| f.attribute.noun.clone()))
+        .chain([noun.clone()])
+        .collect();
+    let with = match dice.below(3) {
+        _ if !shows => String::new(),
+        0 => format!(
+            ": {}",
+            words::list(&listed, dice.word(&["and", ","])).replace(" , ", ", ")
+        ),
+        _ => format!(", with the {noun}"),
     };
     let one = if rows == source.subject.many {
         source.subject.one.clone()
@@ -75,17 +84,18 @@ pub(super) fn best_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Draf
         rows.replacen(&source.subject.many, &source.subject.one, 1)
     };
     let text = match (style, count) {
-        (Style::Terse, 1) => format!("{one} with {what} per {by_noun}{with}"),
-        (Style::Terse, _) => format!(
-            "top {count} {rows} by {noun} for each {by_noun}{}",
-            if most { "" } else { ", lowest first" }
+        (Style::Terse, 1) => format!(
+            "{one} with {what} {} {by_noun}{with}",
+            dice.word(&["per", "of every", "of each", "for each"])
         ),
+        (Style::Terse, _) if most => format!("top {count} {rows} by {noun} for each {by_noun}"),
+        (Style::Terse, _) => format!("the {count} {rows} with {what} for each {by_noun}"),
         (Style::Sentence, 1) => format!(
             "For each {by_noun}, which {one} has {what}{}",
-            if shows {
-                format!("? Give the {noun} too")
-            } else {
-                String::new()
+            match dice.below(3) {
+                _ if !shows => String::new(),
+                0 => format!("? Give {}", words::list(&listed, "and")),
+                _ => format!("? Give the {noun} too"),
             }
         ),
         (Style::Sentence, _) => format!(
@@ -129,7 +139,7 @@ pub(super) fn latest_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Dr
         .own(|a| matches!(a.role, Role::Category | Role::Measure(_) | Role::Label) && a.path.len() == 1);
     let shown = *dice.pick(&others)?;
     let mut conditions = conditions::some(&source, dice, 1);
-    conditions.retain(|c| !c.is_time && c.about != shown.sql);
+    conditions.retain(|c| !c.is_time && c.about != shown.sql && c.about != key.sql);
     conditions::complete(&source, dice, &mut conditions);
     let newest = dice.chance(0.8);
     let columns = [key.sql.clone(), time.sql.clone(), shown.sql.clone()];
@@ -172,14 +182,13 @@ pub(super) fn latest_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Dr
         "ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {}{desc}) = 1",
         key.sql, time.sql
     );
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {star} FROM {}{} QUALIFY {window}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &star,
+        &source,
+        &conditions,
+        &format!(" QUALIFY {window}"),
+    ))
 }
 
 /// The value that comes most often in each group.
@@ -212,7 +221,17 @@ pub(super) fn commonest_of_each(context: Context<'_>, dice: &mut Dice) -> Option
     let show = dice.chance(0.4);
     let style = style(dice);
     let text = match (metric.kind, style) {
-        (Kind::Count, Style::Terse) => format!("most frequent {value} of {rows} per {each}"),
+        (Kind::Count, Style::Terse) => match dice.below(3) {
+            0 => format!("most frequent {value} of {rows} per {each}"),
+            1 => format!(
+                "the most common {value} {} {each} among {rows}",
+                dice.word(&["of every", "of each", "per"])
+            ),
+            _ => format!(
+                "{value} with the most {rows} {} {each}",
+                dice.word(&["of every", "of each", "per", "for each"])
+            ),
+        },
         (Kind::Count, Style::Sentence) => format!(
             "What is the most {} {value} of {rows} in each {each}",
             dice.word(&["common", "frequent"])
@@ -250,19 +269,16 @@ pub(super) fn commonest_of_each(context: Context<'_>, dice: &mut Dice) -> Option
     if show {
         columns.push(format!("{} AS {}", metric.sql, metric.alias));
     }
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {} FROM {}{} GROUP BY {}, {} QUALIFY ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {} DESC) = 1",
-            select(&columns)?,
-            source.from,
-            where_clause(&conditions),
-            first.group,
-            second.group,
-            first.name,
-            metric.sql
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &select(&columns)?,
+        &source,
+        &conditions,
+        &format!(
+            " GROUP BY {}, {} QUALIFY ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {} DESC, {}) = 1",
+            first.group, second.group, first.name, metric.sql, second.name
         ),
-    })
+    ))
 }
 
 /// Rows or groups with their rank.
@@ -296,19 +312,17 @@ pub(super) fn ranked(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             Style::Sentence => format!("How do {many} rank by {what}{dense}"),
             Style::Order => format!("Rank {many} by {what}, highest first{dense}"),
         };
-        return Some(Draft {
-            question: finished(style, &text, dice),
-            sql: format!(
-                "SELECT {}, {} AS {}, {function}() OVER (ORDER BY {} DESC) AS {alias} FROM {}{} GROUP BY {}",
-                dimension.select,
-                metric.sql,
-                metric.alias,
-                metric.sql,
-                source.from,
-                where_clause(&conditions),
-                dimension.group
+        return Some(Draft::group(
+            finished(style, &text, dice),
+            &dimension,
+            &format!(
+                "{} AS {}, {function}() OVER (ORDER BY {} DESC) AS {alias}",
+                metric.sql, metric.alias, metric.sql
             ),
-        });
+            &source,
+            &conditions,
+            "",
+        ));
     }
     let names = source.names();
     let measures = source.own(|a| a.measure().is_some());
@@ -334,13 +348,11 @@ pub(super) fn ranked(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         "{function}() OVER (PARTITION BY {} ORDER BY {} DESC)",
         group.sql, by.sql
     );
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {window} AS {alias} FROM {}{}",
-            select(&columns)?,
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{}, {window} AS {alias}", select(&columns)?),
+        &source,
+        &conditions,
+        "",
+    ))
 }

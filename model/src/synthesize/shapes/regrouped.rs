@@ -1,7 +1,9 @@
 //! Groups put together anew: classes of a number, averages over groups, the values of a group in one.
 
+use bigquill_analysis::schema::quote_name;
+
 use super::super::columns::Role;
-use super::super::conditions;
+use super::super::conditions::{self, with_its_article};
 use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension};
 use super::super::metrics::{self, Kind};
@@ -51,21 +53,22 @@ pub(super) fn buckets(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let text = match style {
         Style::Terse => format!("number of {rows} by {noun}: {classes}"),
         Style::Sentence => format!(
-            "How many {rows} have {noun} {}",
+            "How many {rows} have {} {}",
+            with_its_article(noun),
             classes.replace("and more", "or more")
         ),
         Style::Order => format!("Group {rows} by {noun} into {classes}, and count each group"),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT CASE WHEN {sql} < {low} THEN 'under {low}' WHEN {sql} < {high} THEN '{low} to under {high}' WHEN {sql} >= {high} THEN '{high} and more' END AS {alias}, \
-             COUNT(*) AS {} FROM {}{} GROUP BY {alias}",
-            metric.alias,
-            source.from,
-            where_clause(&conditions)
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!(
+            "CASE WHEN {sql} < {low} THEN 'under {low}' WHEN {sql} < {high} THEN '{low} to under {high}' WHEN {sql} >= {high} THEN '{high} and more' END AS {alias}, COUNT(*) AS {}",
+            metric.alias
         ),
-    })
+        &source,
+        &conditions,
+        &format!(" GROUP BY {alias}"),
+    ))
 }
 
 /// The average over groups of a figure: orders per customer, sales per day.
@@ -136,7 +139,7 @@ pub(super) fn average_per(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         dimension.group
     );
     let sql = if dice.chance(0.5) {
-        let name = format!(
+        let name = quote_name(&format!(
             "per_{}",
             snake(
                 &one.split(" in which")
@@ -145,7 +148,7 @@ pub(super) fn average_per(context: Context<'_>, dice: &mut Dice) -> Option<Draft
                     .unwrap_or(&one)
                     .replace(" of the ", " ")
             )
-        );
+        ));
         format!(
             "WITH {name} AS ({inner}) SELECT {outer}({}) FROM {name}",
             metric.alias
@@ -204,14 +207,12 @@ pub(super) fn listed(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             dice.word(&["list", "collect"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {expression} AS {alias} FROM {}{} GROUP BY {}",
-            dimension.select,
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{expression} AS {alias}"),
+        &source,
+        &conditions,
+        "",
+    ))
 }

@@ -411,7 +411,7 @@ pub(super) fn both(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             match style {
                 Style::Terse => format!("{many} with {of_a} but without {of_b}"),
                 Style::Sentence => format!("Which {many} have {of_a} but no {of_b}"),
-                Style::Order => format!("Find {many} of {of_a} that do not occur among {of_b}"),
+                Style::Order => format!("Find the {many} that occur in {of_a} but not in {of_b}"),
             },
         ),
         _ => (
@@ -448,11 +448,11 @@ pub(super) fn in_one_period(context: Context<'_>, dice: &mut Dice) -> Option<Dra
             (Period::Month(year, month), Period::Month(year, month + 1))
         }
     };
-    let mut part = |period: &Period| {
+    let part = |period: &Period| {
         format!(
             "SELECT {column} FROM {} WHERE {}",
             family.child.path,
-            period.sql(&time.sql, &time.attribute.data_type, dice)
+            period.sql(&time.sql, &time.attribute.data_type)
         )
     };
     let (in_first, in_second) = (part(&first), part(&second));

@@ -1,14 +1,14 @@
 //! Rows: some of them, the first of an order, all columns but some.
 
-use super::super::columns::{Event, Role, State};
+use super::super::columns::{Attribute, Event, Role, State};
 use super::super::conditions::{self, Condition};
 use super::super::descriptions::Value;
 use super::super::dice::Dice;
 use super::super::ids;
-use super::super::phrases::{Style, few, finished, style, subject, where_clause, who};
+use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;
-use super::{Context, Draft, Reach, is_shown, select, source};
+use super::{Context, Draft, Reach, is_shown, select, source, tie, tie_said};
 
 /// The columns that a list of rows shows: what rows are called by, and some more.
 fn columns<'s, 'm>(source: &'s Source<'m>, more: usize, dice: &mut Dice) -> Vec<&'s Field<'m>> {
@@ -29,6 +29,29 @@ fn columns<'s, 'm>(source: &'s Source<'m>, more: usize, dice: &mut Dice) -> Vec<
     shown
 }
 
+/// "whether they are paid": the column of a flag.
+pub(super) fn whether(attribute: &Attribute) -> String {
+    match &attribute.state {
+        Some(State::With(word)) => format!("whether they have {word}"),
+        Some(State::Did(word)) => format!("whether they {word}"),
+        Some(State::Marked(word)) => format!("whether they are marked as {word}"),
+        Some(State::Adjective(word) | State::Phrase(word)) => format!("whether they are {word}"),
+        None => attribute.noun.clone(),
+    }
+}
+
+/// Whether a column is said as "when …" or "whether …".
+fn is_clause(field: &Field<'_>) -> bool {
+    let due = matches!(&field.attribute.event, Some(Event::Passive(verb)) if verb == "due");
+    field.owner.is_none() && (field.attribute.event.is_some() && !due || field.attribute.role == Role::Flag)
+}
+
+/// Columns in the order in which [`nouns`] tells them.
+fn as_said<'s, 'm>(mut fields: Vec<&'s Field<'m>>) -> Vec<&'s Field<'m>> {
+    fields.sort_by_key(|field| is_clause(field));
+    fields
+}
+
 /// The nouns of columns: times as "when they were placed".
 fn nouns(source: &Source<'_>, fields: &[&Field<'_>], plural: bool, dice: &mut Dice) -> Vec<String> {
     let mut nouns = Vec::new();
@@ -43,12 +66,7 @@ fn nouns(source: &Source<'_>, fields: &[&Field<'_>], plural: bool, dice: &mut Di
                 whens.push(format!("when they {}", verb.trim_end_matches('s')))
             }
             _ if field.owner.is_none() && field.attribute.role == Role::Flag => {
-                whens.push(match &field.attribute.state {
-                    Some(State::With(word)) => format!("whether they have {word}"),
-                    Some(State::Marked(word)) => format!("whether they are marked as {word}"),
-                    Some(State::Adjective(word) | State::Phrase(word)) => format!("whether they are {word}"),
-                    None => field.attribute.noun.clone(),
-                })
+                whens.push(whether(field.attribute))
             }
             _ => {
                 let noun = source.noun(field, dice);
@@ -74,7 +92,7 @@ pub(super) fn some(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let more = dice.below(3);
-    let shown: Vec<&Field<'_>> = columns(&source, more, dice)
+    let shown: Vec<&Field<'_>> = as_said(columns(&source, more, dice))
         .into_iter()
         // What all rows have alike need not be shown.
         .filter(|f| {
@@ -83,7 +101,10 @@ pub(super) fn some(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             })
         })
         .collect();
-    if shown.is_empty() {
+    // "What are the when they were placed" nobody asks.
+    let clause =
+        |f: &&Field<'_>| f.owner.is_none() && (f.attribute.event.is_some() || f.attribute.role == Role::Flag);
+    if shown.iter().all(clause) {
         return None;
     }
     let sql = format!(
@@ -138,8 +159,10 @@ fn rows_asked(
         };
         return finished(style, &text, dice);
     }
+    // "the titles and when they were resolved of incidents" would be hard to read.
+    let clauses = shown.iter().any(|f| is_clause(f));
     let text = match style {
-        Style::Terse => match dice.below(3) {
+        Style::Terse => match dice.below(if clauses { 2 } else { 3 }) {
             0 => format!(
                 "{rows}: {}",
                 words::list(&nouns(source, shown, false, dice), "and")
@@ -154,7 +177,7 @@ fn rows_asked(
             ),
         },
         Style::Sentence => match dice.below(2) {
-            0 => format!(
+            0 if !clauses => format!(
                 "What are the {} of {rows}",
                 words::list(&nouns(source, shown, true, dice), "and")
             ),
@@ -166,7 +189,7 @@ fn rows_asked(
         Style::Order => {
             let verb = dice.word(&["Show", "List", "Give", "Return", "Show me"]);
             match dice.below(2) {
-                0 => format!(
+                0 if !clauses => format!(
                     "{verb} the {} of {rows}",
                     words::list(&nouns(source, shown, false, dice), "and")
                 ),
@@ -232,26 +255,44 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     }
     let most = dice.chance(0.75);
     let count = *dice.pick(&[1, 3, 5, 5, 10, 10, 20])?;
+    let second = count == 1 && most && dice.chance(0.2) && !by.attribute.measure().is_some_and(|m| m.counted);
     let mut columns: Vec<String> = names.iter().map(|f| f.sql.clone()).collect();
     let show_number = dice.chance(0.6);
     if show_number {
         columns.push(by.sql.clone());
     }
     let sql = format!(
-        "SELECT {} FROM {}{} ORDER BY {}{} LIMIT {count}",
+        "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}{}",
         select(&columns)?,
         source.from,
         where_clause(&conditions),
         by.sql,
-        if most { " DESC" } else { "" }
+        if most { " DESC" } else { "" },
+        tie(&by.sql, &names[0].sql),
+        if second { " OFFSET 1" } else { "" }
     );
     let rows = subject(&source, &conditions, dice);
-    let what = extreme(by, most, dice);
-    let style = style(dice);
-    let with = if show_number {
-        format!(", with the {}", by.attribute.noun)
+    let what = if second {
+        format!(
+            "the {} {}",
+            dice.word(&["second highest", "second-highest"]),
+            by.attribute.noun
+        )
     } else {
-        String::new()
+        extreme(by, most, dice)
+    };
+    let style = style(dice);
+    let listed: Vec<String> = names
+        .iter()
+        .map(|f| &f.attribute.noun)
+        .chain([&by.attribute.noun])
+        .cloned()
+        .collect();
+    let with = match dice.below(4) {
+        _ if !show_number => tie_said(&names[0].attribute.noun, dice),
+        0 => format!(": {}", words::list(&listed, "and")),
+        1 => format!(", {}", words::list(&listed, "and")),
+        _ => format!(", with the {}", by.attribute.noun),
     };
     let and = if show_number {
         format!(" and {} {}", dice.word(&["what", "how high"]), "is it")
@@ -284,10 +325,11 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             Style::Terse => format!("the {number} {rows} with {what}{with}"),
             Style::Sentence => format!(
                 "Which {number} {rows} have {what}{}",
-                if show_number {
-                    format!("? Show the {} as well", by.attribute.noun)
-                } else {
-                    String::new()
+                match dice.below(3) {
+                    _ if !show_number => String::new(),
+                    0 => format!("? Give {}", words::list(&listed, "and")),
+                    1 => format!("? Return {}", words::list(&listed, "and")),
+                    _ => format!("? Show the {} as well", by.attribute.noun),
                 }
             ),
             Style::Order => format!(
@@ -330,15 +372,17 @@ pub(super) fn latest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     if !shown.iter().any(|f| f.sql == time.sql) {
         shown.push(time);
     }
+    let shown = as_said(shown);
     let newest = dice.chance(0.8);
     let count = *dice.pick(&[1, 5, 10, 20, 50])?;
     let sql = format!(
-        "SELECT {} FROM {}{} ORDER BY {}{} LIMIT {count}",
+        "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}",
         sql_of(&shown)?,
         source.from,
         where_clause(&conditions),
         time.sql,
-        if newest { " DESC" } else { "" }
+        if newest { " DESC" } else { "" },
+        shown.first().map_or_else(String::new, |f| tie(&time.sql, &f.sql))
     );
     let rows = subject(&source, &conditions, dice);
     let order = match (&time.attribute.event, newest) {
@@ -439,6 +483,7 @@ pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let fields = source.which(|f| {
         matches!(f.attribute.role, Role::Category | Role::Label | Role::Year)
             && f.attribute.noun != source.subject.one
+            && f.owner.is_none_or(|o| !source.owners[o].contains)
     });
     let field = *dice.pick(&fields)?;
     let conditions = conditions::some(&source, dice, 2);
@@ -493,56 +538,5 @@ pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     Some(Draft {
         question: finished(style, &format!("{text}{sorted}"), dice),
         sql,
-    })
-}
-
-/// Rows whose number is above the average of all.
-pub(super) fn above_average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::Tables, dice)?;
-    let measures = source.own(|a| a.measure().is_some());
-    let by = *dice.pick(&measures)?;
-    let names = source.names();
-    if names.is_empty() || source.table.filter_required || source.table.sharded {
-        return None;
-    }
-    let above = dice.chance(0.7);
-    let columns: Vec<String> = names
-        .iter()
-        .map(|f| f.sql.clone())
-        .chain([by.sql.clone()])
-        .collect();
-    let sign = if above { ">" } else { "<" };
-    let (from, sql) = (&source.from, &by.sql);
-    let (rows, noun) = (&source.subject.many, &by.attribute.noun);
-    let word = if above {
-        dice.word(&["above", "higher than"])
-    } else {
-        dice.word(&["below", "lower than"])
-    };
-    let style = style(dice);
-    let counts = dice.chance(0.3);
-    let that = who(&source);
-    let text = match (style, counts) {
-        (Style::Terse, true) => format!("number of {rows} with {noun} {word} the average"),
-        (_, true) => format!(
-            "How many {rows} have {} {word} average",
-            conditions::with_its_article(noun)
-        ),
-        (Style::Terse, false) => format!("{rows} with {noun} {word} average, with the {noun}"),
-        (Style::Sentence, false) => {
-            format!("Which {rows} have {noun} {word} the average of all {rows}? Show the {noun} too")
-        }
-        (Style::Order, false) => {
-            format!("List the {rows} {that} have {noun} {word} the overall average, and their {noun}")
-        }
-    };
-    let what = if counts {
-        "COUNT(*)".to_owned()
-    } else {
-        select(&columns)?
-    };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {from} WHERE {sql} {sign} (SELECT AVG({sql}) FROM {from})"),
     })
 }

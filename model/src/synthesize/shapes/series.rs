@@ -6,7 +6,7 @@ use super::super::dimensions::{self, Dimension, Grain};
 use super::super::metrics::{self, Kind, Metric};
 use super::super::phrases::{Style, finished, style, subject, where_clause};
 use super::super::source::Source;
-use super::{Context, Draft, Reach, source};
+use super::{Context, Draft, Reach, source, tie};
 
 /// Rows, a figure and spans of time, with conditions that leave the series whole.
 struct Timed<'m> {
@@ -131,8 +131,13 @@ pub(super) fn series(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         text
     };
+    let question = finished(style, &text, dice);
     Some(Draft {
-        question: finished(style, &text, dice),
+        question: if latest {
+            question
+        } else {
+            timed.time.shown_as(&question, dice)
+        },
         sql: format!(
             "{} ORDER BY {}{}",
             timed.inner(),
@@ -152,6 +157,7 @@ pub(super) fn running(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .what
         .strip_prefix("total ")
         .or_else(|| timed.what.strip_prefix("overall "))
+        .or_else(|| timed.what.strip_prefix("combined "))
         .unwrap_or(&timed.what);
     let total = if timed.metric.kind == Kind::Count {
         "running total of the"
@@ -205,6 +211,7 @@ pub(super) fn moving(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .what
         .strip_prefix("total ")
         .or_else(|| timed.what.strip_prefix("overall "))
+        .or_else(|| timed.what.strip_prefix("combined "))
         .unwrap_or(&timed.what);
     let style = style(dice);
     let daily = format!(
@@ -226,7 +233,7 @@ pub(super) fn moving(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let text = if timed.time.noun == unit || timed.time.noun.starts_with("calendar") {
         text
     } else {
-        format!("{text} ({})", timed.time.noun)
+        format!("{text}, {}", timed.time.noun.replace(['(', ')'], ""))
     };
     let both = if style == Style::Order {
         format!("{figure}, ")
@@ -363,18 +370,14 @@ pub(super) fn years(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("For each {by}, what was the {what} in {year} and in {next}"),
         Style::Order => format!("Compare the {what} in {year} and in {next}, by {by}"),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {}, {}, {} FROM {}{} GROUP BY {}",
-            dimension.select,
-            column(year),
-            column(next),
-            source.from,
-            where_clause(&conditions),
-            dimension.group
-        ),
-    })
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{}, {}", column(year), column(next)),
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// The span with the highest figure.
@@ -404,7 +407,19 @@ pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let style = style(dice);
     let noun = &time.noun;
     let show = dice.chance(0.35);
+    let happened = noun.contains(" which they ") && metric.kind == Kind::Count;
     let text = match style {
+        _ if happened => {
+            let span = noun.replacen("they", &what, 1);
+            match style {
+                Style::Terse => format!("{span}{}", if show { ", with the figure" } else { "" }),
+                Style::Sentence => format!(
+                    "What is the {span}{}",
+                    if show { "? Give the figure too" } else { "" }
+                ),
+                Style::Order => format!("Find the {span}{}", if show { ", and the figure" } else { "" }),
+            }
+        }
         Style::Terse => format!(
             "{noun} with {what}{}",
             if show { ", with the figure" } else { "" }
@@ -427,13 +442,15 @@ pub(super) fn busiest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         (time.select.clone(), metric.sql.clone())
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {columns} FROM {}{} GROUP BY {} ORDER BY {order}{desc} LIMIT 1",
-            source.from,
-            where_clause(&conditions),
-            time.group
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &columns,
+        &source,
+        &conditions,
+        &format!(
+            " GROUP BY {} ORDER BY {order}{desc}{} LIMIT 1",
+            time.group,
+            tie(&order, &time.name)
         ),
-    })
+    ))
 }

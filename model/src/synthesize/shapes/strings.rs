@@ -22,20 +22,24 @@ pub(super) fn domain(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let rows = subject(&source, &conditions, dice);
-    let expression = match dice.below(3) {
-        0 => format!("REGEXP_EXTRACT({}, r'@(.+)$')", field.sql),
-        1 => format!("SPLIT({}, '@')[SAFE_OFFSET(1)]", field.sql),
-        _ => format!("SUBSTR({0}, STRPOS({0}, '@') + 1)", field.sql),
-    };
+    let expression = format!("SPLIT({}, '@')[SAFE_OFFSET(1)]", field.sql);
     let alias = source.free_name("domain");
     let count = *dice.pick(&[0, 0, 3, 5, 10])?;
     let name = source.free_name(&source.subject.many);
     let noun = dice.word(&["e-mail domain", "email domain", "mail domain"]);
+    let address = format!("the {}", field.attribute.noun);
     let style = style(dice);
     let (text, tail) = if count == 0 {
         let text = match style {
+            Style::Terse if dice.chance(0.4) => format!("each domain of {address} with its number of {rows}"),
             Style::Terse => format!("number of {rows} per {noun}"),
+            Style::Sentence if dice.chance(0.4) => {
+                format!("How many {rows} are there per domain of {address}")
+            }
             Style::Sentence => format!("How many {rows} are there per {noun}"),
+            Style::Order if dice.chance(0.4) => {
+                format!("Give the domain of {address} and the number of {rows} with it")
+            }
             Style::Order => format!("Count {rows} by {noun}"),
         };
         (text, String::new())
@@ -50,16 +54,15 @@ pub(super) fn domain(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
                 format!("List the {count} most common {noun}s of {rows} and how often they occur")
             }
         };
-        (text, format!(" ORDER BY {name} DESC LIMIT {count}"))
+        (text, format!(" ORDER BY {name} DESC, {alias} LIMIT {count}"))
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {expression} AS {alias}, COUNT(*) AS {name} FROM {}{} GROUP BY {alias}{tail}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{expression} AS {alias}, COUNT(*) AS {name}"),
+        &source,
+        &conditions,
+        &format!(" GROUP BY {alias}{tail}"),
+    ))
 }
 
 /// First and last name as one.
@@ -96,14 +99,13 @@ pub(super) fn full_name(context: Context<'_>, dice: &mut Dice) -> Option<Draft> 
             .replace("the last name", "the text of last name"),
         Style::Order => format!("{} the {said} of {rows}", dice.word(&["Show", "List"])),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {expression} AS {alias} FROM {}{}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{expression} AS {alias}"),
+        &source,
+        &conditions,
+        "",
+    ))
 }
 
 /// Rows whose text follows a pattern.
@@ -215,10 +217,13 @@ pub(super) fn matching(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     } else {
         select(&names)?
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!("SELECT {what} FROM {}{}", source.from, where_clause(&all)),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &what,
+        &source,
+        &all,
+        "",
+    ))
 }
 
 /// How long texts are.
@@ -345,12 +350,11 @@ pub(super) fn extracted(context: Context<'_>, dice: &mut Dice) -> Option<Draft> 
         Style::Sentence => format!("How many {rows} are there for each {said}"),
         Style::Order => format!("Count {rows} by the {said}"),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT {expression} AS {alias}, COUNT(*) AS {count} FROM {}{} GROUP BY {alias}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{expression} AS {alias}, COUNT(*) AS {count}"),
+        &source,
+        &conditions,
+        &format!(" GROUP BY {alias}"),
+    ))
 }

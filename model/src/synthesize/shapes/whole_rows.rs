@@ -97,12 +97,11 @@ pub(super) fn replace(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             dice.word(&["Show", "Return", "Give me"])
         ),
     };
-    Some(Draft {
-        question: finished(style, &text, dice),
-        sql: format!(
-            "SELECT * REPLACE ({expression} AS {sql}) FROM {}{}",
-            source.from,
-            where_clause(&conditions)
-        ),
-    })
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("* REPLACE ({expression} AS {sql})"),
+        &source,
+        &conditions,
+        "",
+    ))
 }

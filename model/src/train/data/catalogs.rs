@@ -94,11 +94,15 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
-/// Whether a file has tables rather than named catalogs.
+/// Whether a file has tables rather than named catalogs, by what stands first in it.
 fn is_snapshot(text: &str) -> bool {
     let start = text.trim_start_matches('\u{feff}').trim_start();
-    let first = start.lines().next().unwrap_or_default();
-    start.starts_with('[') || first.contains("\"tableReference\"") || first.contains("\"routineReference\"")
+    let first = serde_json::Deserializer::from_str(start)
+        .into_iter::<Value>()
+        .next();
+    let has = |value: &Value, key| value.get(key).is_some();
+    start.starts_with('[')
+        || matches!(first, Some(Ok(value)) if has(&value, "tableReference") || has(&value, "routineReference"))
 }
 
 /// The one catalog of a snapshot file, called like the file.
@@ -141,7 +145,7 @@ fn resource(table: &Value, catalog: &Line) -> Value {
     }
     json!({
         "tableReference": reference(table),
-        "description": table["description"],
+        "description": table["description"].as_str().unwrap_or_default(),
         "schema": { "fields": table["fields"] },
         "tableConstraints": {
             "primaryKey": { "columns": primary_key(table, catalog) },

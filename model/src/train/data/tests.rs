@@ -221,6 +221,52 @@ fn a_catalog_that_is_none_is_named() {
     assert!(error.contains("broken.jsonl:2: this is no catalog"), "{error}");
 }
 
+/// A table as `bigquill catalog sync` and `bq show --format=json` write it.
+const RESOURCE: &str = r#"{"kind": "bigquery#table", "tableReference": {"projectId": "p", "datasetId": "d", "tableId": "T"},
+    "type": "TABLE", "schema": {"fields": [{"name": "Id", "type": "INTEGER", "mode": "REQUIRED"},
+    {"name": "Tags", "type": "STRING", "mode": "REPEATED", "description": "new or old"}]}}"#;
+
+#[test]
+fn a_file_of_tables_is_one_catalog_that_is_called_like_it() {
+    let table = RESOURCE.replace('\n', " ");
+    let other = table.replace("\"T\"", "\"U\"");
+    let routine = r#"{"routineReference": {"projectId": "p", "datasetId": "d", "routineId": "f"},
+        "routineType": "SCALAR_FUNCTION", "returnType": {"typeKind": "INT64"}}"#
+        .replace('\n', " ");
+    for (file, text, tables) in [
+        ("team.catalog.jsonl", format!("{table}\n{other}\n{routine}\n"), 2),
+        ("team.jsonl", format!("\u{feff}{routine}\n\n{table}\n"), 1),
+        ("team.json", format!("[{table},\n {other}]"), 2),
+        ("team", RESOURCE.to_owned(), 1),
+    ] {
+        let (_folder, path) = write(file, &text);
+        let catalogs = Catalogs::read(&[path]).unwrap();
+        let [(name, snapshot)] = catalogs.iter().collect::<Vec<_>>()[..] else {
+            panic!("{file} is one catalog")
+        };
+        assert_eq!((name, snapshot.tables().count()), ("team", tables), "{file}");
+        assert_eq!(snapshot.default_project.as_deref(), Some("p"), "{file}");
+        let read = snapshot.tables().next().unwrap();
+        assert_eq!(read.columns[1].description, "new or old", "{file}");
+    }
+    // Of a named catalog the tables may have that form, too.
+    let named =
+        format!("{{\"name\": \"shop\", \"tables\": [{table}]}}\n{{\"name\": \"other\", \"tables\": []}}\n");
+    let (_folder, path) = write("team.jsonl", &named);
+    let catalogs = Catalogs::read(&[path]).unwrap();
+    let names: Vec<&str> = catalogs.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["other", "shop"]);
+}
+
+#[test]
+fn a_table_that_cannot_be_read_is_named() {
+    let broken = RESOURCE.replace('\n', " ").replace("\"datasetId\": \"d\", ", "");
+    let text = format!("{}\n{broken}\n", RESOURCE.replace('\n', " "));
+    let (_folder, path) = write("team.jsonl", &text);
+    let error = Catalogs::read(&[path]).unwrap_err().to_string();
+    assert!(error.contains("team.jsonl:2: "), "{error}");
+}
+
 #[test]
 fn answers_that_bigquery_would_refuse_are_left_out_with_the_reason() {
     let line = |sql: &str| format!(r#"{{"question": "{sql}", "catalog": "shop", "bigquery_sql": "{sql}"}}"#);

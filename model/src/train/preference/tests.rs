@@ -8,7 +8,8 @@ use crate::gguf::{Gguf, Quantization};
 use crate::lora::Projection;
 use crate::testing::TinyModel;
 use crate::train::recompute::{Gradients, accumulate};
-use crate::train::{Activations, LoraOptions, Sequence, TrainOptions, Trainer, measure, parameters};
+use crate::train::tests::assert_slope;
+use crate::train::{Activations, LoraOptions, Sequence, TrainOptions, Trainer, measure};
 
 const CPU: Device = Device::Cpu;
 
@@ -87,18 +88,9 @@ fn the_gradient_is_that_of_the_loss() {
         preferences.loss(&model, &items, &batch, x)
     })
     .unwrap();
-    let gradient = gradients.flat().unwrap();
-    let start = parameters::flat(&model).unwrap();
-    let norm: f32 = gradient.sqr().unwrap().sum_all().unwrap().to_scalar().unwrap();
-    let step = 3e-3 / f64::from(norm.sqrt());
-    let loss_at = |step: f64| {
-        let moved = (&start + (&gradient * step).unwrap()).unwrap();
-        parameters::set_flat(&model, &moved).unwrap();
+    assert_slope(&model, &gradients.flat().unwrap(), (3e-3, 0.01), || {
         measure(&model, &preferences, 4, |_, _| {}).unwrap().loss
-    };
-    let slope = (loss_at(step) - loss_at(-step)) / (2.0 * step);
-    let error = (slope / f64::from(norm) - 1.0).abs();
-    assert!(error < 0.01, "{slope} where {norm} is expected");
+    });
 }
 
 #[test]

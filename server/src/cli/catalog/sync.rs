@@ -27,7 +27,8 @@ use crate::cli::{Common, Outcome, progress, runtime};
     What the account needs, and how to sign in: docs/bigquery.md.\n\n\
     Exit codes: 0 all read, 1 something was left out, 2 usage or input and output.")]
 pub(super) struct SyncArgs {
-    /// Dataset, or PROJECT.DATASET; may be given several times. Without it all datasets of the project
+    /// Dataset, or PROJECT.DATASET; may be given several times. Without it those that the setting `datasets`
+    /// names, else all of the project
     #[arg(long, value_name = "DATASET")]
     dataset: Vec<DatasetReference>,
     /// A catalog file instead; gzipped where its name ends in .gz
@@ -37,11 +38,17 @@ pub(super) struct SyncArgs {
 
 pub(super) fn run(args: &SyncArgs, common: &Common, out: &mut Output) -> anyhow::Result<Outcome> {
     let settings = common.load(std::env::current_dir()?, &[])?.settings;
+    let mut wanted = args.dataset.clone();
+    if wanted.is_empty() {
+        let named = settings.datasets.iter().filter_map(|name| name.parse().ok());
+        wanted.extend(named);
+    }
+    let all = wanted.is_empty();
     let bar = progress::counting_bar();
     let fetched = runtime()?.block_on(async {
         let bigquery = BigQuery::connect(&settings).await?;
         let project = bigquery.project().map(str::to_owned);
-        let catalog = BigQueryCatalog::new(bigquery, args.dataset.clone());
+        let catalog = BigQueryCatalog::new(bigquery, wanted);
         let fetched = catalog.fetch(|progress| match progress {
             SyncProgress::Listed(tables) => bar.set_message(format!("listed, {tables}")),
             SyncProgress::Read(read, total) => {
@@ -76,7 +83,7 @@ pub(super) fn run(args: &SyncArgs, common: &Common, out: &mut Output) -> anyhow:
         None => {
             let project = project.ok_or_else(crate::bigquery::no_project)?;
             let cache = kept::open(&project, &settings)?;
-            keep(&cache, &project, &fetched, args.dataset.is_empty())?;
+            keep(&cache, &project, &fetched, all)?;
             "the cache".to_owned()
         }
     };

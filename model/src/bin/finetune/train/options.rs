@@ -31,8 +31,8 @@ pub(crate) enum Keep {
     --out adapters/sql --batch 64 --epochs 3 --dashboard runs\n  \
     finetune train --model base.gguf --data edits.jsonl --preference --init adapters/team --out adapters/team-2")]
 pub(crate) struct TrainArgs {
-    /// The base model; it is not changed
-    #[arg(long, value_name = "FILE.gguf")]
+    /// The base model, a .gguf file or a name of `bigquill model list`; it is not changed
+    #[arg(long, value_name = "MODEL")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) learned: LearnedArgs,
