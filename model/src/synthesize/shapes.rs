@@ -25,7 +25,7 @@ use super::conditions::Condition;
 use super::dice::Dice;
 use super::dimensions::{self, Dimension};
 use super::phrases::where_clause;
-use super::source::{Field, Source};
+use super::source::{Field, Source, path};
 use super::tables::{Array, Elements, Model, Table};
 use super::weights::Weights;
 
@@ -449,8 +449,9 @@ fn tagged<'m>(context: Context<'m>, dice: &mut Dice) -> Option<(Source<'m>, Dime
     });
     let all: Vec<_> = all.collect();
     let (table, array) = *dice.pick(&all)?;
-    let (source, _, element) = Source::tagged(table, array)?;
-    Some((source, dimensions::of_element(&element, &array.noun.one)))
+    let (source, element) = Source::tagged(table, array)?;
+    let list = path(None, &array.path);
+    Some((source, dimensions::of_element(&element, &array.noun.one, list)))
 }
 
 /// A table, those of things that happen more often.

@@ -23,6 +23,10 @@ const POOLS: &[(&[&str], &[&str])] = &[
             "Berlin", "Lyon", "Boston", "Osaka", "Leeds", "Porto", "Denver", "Graz",
         ],
     ),
+    (
+        &["tag", "label", "keyword", "topic"],
+        &["urgent", "beta", "seasonal", "internal", "legacy", "priority"],
+    ),
     (&["currency"], &["EUR", "USD", "GBP", "CHF"]),
     (&["language", "locale"], &["en", "de", "fr", "es"]),
     (&["os"], &["Android", "iOS", "Windows", "Linux"]),
@@ -67,7 +71,8 @@ pub(super) fn value_of(attribute: &Attribute, dice: &mut Dice) -> Option<Value> 
         return Some(Value::string(&code(dice)));
     }
     let places = [
-        "seat", "gate", "berth", "platform", "room", "slot", "bay", "lane", "desk", "locker", "hall",
+        "id", "number", "code", "seat", "gate", "berth", "platform", "room", "slot", "bay", "lane", "desk",
+        "locker", "hall",
     ];
     if places.contains(&last.as_str()) {
         return Some(Value::string(&code(dice)));
