@@ -431,7 +431,10 @@ fn grouped<'m>(
     dice: &mut Dice,
     times: f32,
 ) -> Option<(Source<'m>, Dimension)> {
-    if dice.chance(context.weights.sources.get("tagged").copied().unwrap_or(0.0) / 12.0)
+    let sources = &context.weights.sources;
+    let tags =
+        sources.get("tagged").copied().unwrap_or(0.0) / sources.values().sum::<f32>().max(f32::EPSILON);
+    if dice.chance(tags)
         && let Some(found) = tagged(context, dice)
     {
         return Some(found);
