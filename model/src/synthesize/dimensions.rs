@@ -347,7 +347,11 @@ fn of_time(
             .word(&["week starting on Monday", "week (Monday to Sunday)"])
             .to_owned();
     }
-    let on = if grain == Grain::Day { "on" } else { "in" };
+    let on = if matches!(grain, Grain::Day | Grain::Weekday) {
+        "on"
+    } else {
+        "in"
+    };
     if !is_main || field.owner.is_none() && source.unnested {
         said = match event {
             Some(Event::Passive(verb)) => format!("{said} {on} which they were {verb}"),
