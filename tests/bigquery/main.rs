@@ -10,6 +10,7 @@ mod faults;
 mod federation;
 mod first_day;
 mod live;
+mod made_rows;
 mod routines;
 mod run;
 mod support;

@@ -17,12 +17,13 @@ use super::runs::{Outcome, Runner, RunnerError};
 
 /// How datasets are known that this command made and may delete.
 const OWN: &str = "made by finetune data synthesize";
-/// Rows of one request.
-const ROWS: usize = 100;
 /// Rows of a query that are looked at.
 const LOOKED_AT: usize = 2;
 /// A query that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Times that a request is made that another one got in the way of.
+const TRIES: usize = 10;
 
 /// A running emulator.
 pub struct Emulator {
@@ -90,6 +91,10 @@ enum RequestError {
     Refused(String),
 }
 
+/// What it says where a job that it looks for is deleted at the same moment: a text without JSON, before it has done
+/// anything.
+struct Stumble(String);
+
 impl From<RequestError> for EmulatorError {
     fn from(error: RequestError) -> Self {
         Self::Refused(error.to_string())
@@ -139,12 +144,32 @@ impl Emulator {
     }
 
     fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, RequestError> {
+        let mut answer = self.ask(&method, path, body)?;
+        for _ in 1..TRIES {
+            if !matches!(answer, Err(Stumble(_))) {
+                break;
+            }
+            answer = self.ask(&method, path, body)?;
+        }
+        let answer = answer.map_err(|Stumble(text)| RequestError::Refused(text))?;
+        match answer["error"]["message"].as_str() {
+            Some(message) => Err(RequestError::Refused(message.to_owned())),
+            None => Ok(answer),
+        }
+    }
+
+    fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Result<Value, Stumble>, RequestError> {
         let unanswered = |error: reqwest::Error| RequestError::Connection(error.without_url().to_string());
         let url = self
             .url
             .join(path)
             .map_err(|error| RequestError::Refused(error.to_string()))?;
-        let mut request = self.client.request(method, url);
+        let mut request = self.client.request(method.clone(), url);
         if let Some(body) = body {
             request = request
                 .header("Content-Type", "application/json")
@@ -155,14 +180,9 @@ impl Emulator {
             .block_on(async { request.send().await?.text().await })
             .map_err(unanswered)?;
         if text.trim().is_empty() {
-            return Ok(Value::Null);
+            return Ok(Ok(Value::Null));
         }
-        let answer: Value =
-            serde_json::from_str(&text).map_err(|error| RequestError::Refused(error.to_string()))?;
-        match answer["error"]["message"].as_str() {
-            Some(message) => Err(RequestError::Refused(message.to_owned())),
-            None => Ok(answer),
-        }
+        Ok(serde_json::from_str(&text).map_err(|_| Stumble(text)))
     }
 
     fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, RequestError> {
@@ -200,12 +220,10 @@ impl Emulator {
 
     fn make_table(&self, table: &RowTable) -> Result<(), RequestError> {
         self.query(&table.ddl())?;
-        let path = format!("datasets/{}/tables/{}/insertAll", table.dataset, table.table);
-        for rows in table.rows.chunks(ROWS) {
-            let rows: Vec<Value> = rows.iter().map(|row| json!({"json": row})).collect();
-            self.call(Method::POST, &path, Some(&json!({"rows": rows})))?;
-        }
-        Ok(())
+        table
+            .inserts()
+            .iter()
+            .try_for_each(|sql| self.query(sql).map(|_| ()))
     }
 
     fn datasets(&self) -> MutexGuard<'_, Vec<String>> {
@@ -225,7 +243,7 @@ impl Emulator {
         }
         for table in &rows.tables {
             self.make_table(table).map_err(|error| EmulatorError::Table {
-                table: format!("{}.{}", table.dataset, table.table),
+                table: table.path(),
                 reason: error.to_string(),
             })?;
         }

@@ -1,24 +1,32 @@
-//! Identifiers that questions ask for and that made rows have: a set small enough for the one to meet the other.
+//! Identifiers that questions ask for and that made rows have: so few of each name that the one meets the other.
 
 use bigquill_analysis::schema::DataType;
 
+use super::columns::Attribute;
 use super::descriptions::{Value, quoted};
 use super::dice::Dice;
 
 /// Identifiers that questions ask for; a made table has at least as many rows.
-pub(super) const ASKED: usize = 80;
+pub(super) const ASKED: usize = 50;
 
 /// What texts that identify things begin with.
 const STARTS: &[&str] = &["A", "K", "B-", "R", "X-", "DE", "00", ""];
 
-/// The identifier with this number.
-pub(super) fn integer(number: usize) -> i64 {
-    i64::try_from(101 + number * 7919 % 98_899).unwrap_or(101)
+/// The whole number that identifies the thing with this number, in columns of this name.
+pub(super) fn integer(name: &str, number: usize) -> i64 {
+    i64::try_from(101 + (of_name(name) + number) * 7919 % 98_899).unwrap_or(101)
 }
 
 /// The same as a text.
-pub(super) fn text(number: usize) -> String {
+pub(super) fn text(name: &str, number: usize) -> String {
+    let number = of_name(name) + number;
     format!("{}{}", STARTS[number % STARTS.len()], 1000 + number * 4813 % 9000)
+}
+
+/// Where the identifiers of a name begin.
+fn of_name(name: &str) -> usize {
+    let bytes = name.bytes().map(|byte| byte.to_ascii_lowercase());
+    bytes.fold(0, |sum, byte| (sum * 31 + usize::from(byte)) % 98_899)
 }
 
 /// A code as people type it: "I10", "XK-204", "R53.4".
@@ -47,17 +55,17 @@ pub(super) fn address(number: usize) -> String {
     )
 }
 
-/// One that is asked for, in columns of this type.
-pub(super) fn asked(data_type: &DataType, dice: &mut Dice) -> Value {
+/// One that is asked for.
+pub(super) fn asked(key: &Attribute, dice: &mut Dice) -> Value {
     let number = dice.below(ASKED);
-    if *data_type == DataType::Int64 {
-        let said = integer(number).to_string();
+    if key.data_type == DataType::Int64 {
+        let said = integer(&key.name, number).to_string();
         return Value {
             sql: said.clone(),
             said,
         };
     }
-    let text = text(number);
+    let text = text(&key.name, number);
     let said = if dice.chance(0.6) {
         format!("'{text}'")
     } else {

@@ -4,6 +4,7 @@
 //! compared with, times around the spans that they name. Rows of tables that belong together have the same keys.
 
 mod clock;
+mod literals;
 mod values;
 
 use std::collections::{HashMap, HashSet};
@@ -12,17 +13,19 @@ use bigquill_analysis::schema::{CatalogSnapshot, Column, DataType, Mode, TableSc
 use serde_json::{Map, Value};
 
 use super::dice::Dice;
+use super::ids;
 use super::tables::{Link, Model, Table};
 use clock::Clock;
 use values::Cells;
 
-/// A row, as `tabledata.insertAll` takes it.
+/// A row: the values of its columns, as BigQuery's JSON has them.
 pub type Row = Map<String, Value>;
 
-/// Rows of tables that something happens in.
-const MANY: usize = 300;
+/// Rows of tables that no other refers to. SQLite, which the emulator computes with, joins three tables row by row:
+/// with 300, 300 and 120 rows one such query takes a minute.
+const MANY: usize = 160;
 /// Rows of tables that others refer to; more than there are identifiers that questions ask for.
-const FEW: usize = 120;
+const FEW: usize = ids::ASKED + 10;
 /// Fields of all rows of a table beyond which it has fewer rows.
 const MOST_FIELDS: usize = 60_000;
 /// Share of the rows of a table that others refer to.
@@ -49,12 +52,19 @@ impl RowTable {
     pub fn ddl(&self) -> String {
         let column = |c: &Column| format!("{} {}", quote_name(&c.name), c.sql_type());
         let columns: Vec<String> = self.columns.iter().map(column).collect();
-        format!(
-            "CREATE TABLE {}.{} ({})",
-            quote_name(&self.dataset),
-            quote_name(&self.table),
-            columns.join(", ")
-        )
+        format!("CREATE TABLE {} ({})", self.path(), columns.join(", "))
+    }
+
+    /// The statements that put the rows into it.
+    #[must_use]
+    pub fn inserts(&self) -> Vec<String> {
+        literals::inserts(self)
+    }
+
+    /// The name as SQL writes it.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}.{}", quote_name(&self.dataset), quote_name(&self.table))
     }
 }
 
@@ -82,6 +92,7 @@ impl RowSet {
             let maker = Maker {
                 schema: schemas[index],
                 table: &model.tables[index],
+                referred: !model.children(index).is_empty(),
                 others: &rows,
                 own: index,
             };
@@ -104,7 +115,9 @@ impl RowSet {
     #[must_use]
     pub fn runnable(&self, sql: &str) -> String {
         let replace = |sql: String, (from, to): &(String, String)| sql.replace(from, to);
-        self.replaced.iter().fold(sql.to_owned(), replace)
+        // A name of a table ends with a space, as it may at the end of the query.
+        let run = self.replaced.iter().fold(format!("{sql} "), replace);
+        run.trim_end().to_owned()
     }
 
     fn add(&mut self, schema: &TableSchema, table: &Table, rows: Vec<Row>, names: &mut HashSet<String>) {
@@ -117,7 +130,19 @@ impl RowSet {
         while !names.insert(format!("{dataset}.{name}").to_lowercase()) {
             name.push_str("_too");
         }
-        let path = format!("{}.{}", quote_name(&dataset), quote_name(&name));
+        let mut columns: Vec<Column> = schema.columns.iter().map(known).collect();
+        if table.sharded {
+            columns.push(suffix());
+            self.replaced
+                .push(("_TABLE_SUFFIX".to_owned(), SUFFIX.to_owned()));
+        }
+        let made = RowTable {
+            dataset,
+            table: name,
+            columns,
+            rows,
+        };
+        let path = made.path();
         if path != table.path {
             for word in ["FROM", "JOIN"] {
                 for end in [" ", ")", ","] {
@@ -128,18 +153,7 @@ impl RowSet {
                 }
             }
         }
-        let mut columns: Vec<Column> = schema.columns.iter().map(known).collect();
-        if table.sharded {
-            columns.push(suffix());
-            self.replaced
-                .push(("_TABLE_SUFFIX".to_owned(), SUFFIX.to_owned()));
-        }
-        self.tables.push(RowTable {
-            dataset,
-            table: name,
-            columns,
-            rows,
-        });
+        self.tables.push(made);
     }
 }
 
@@ -186,6 +200,8 @@ fn parents_first(model: &Model) -> Vec<usize> {
 struct Maker<'m> {
     schema: &'m TableSchema,
     table: &'m Table,
+    /// Other tables refer to it.
+    referred: bool,
     /// The rows of all tables, as far as they are made.
     others: &'m [Vec<Row>],
     own: usize,
@@ -198,11 +214,9 @@ impl Maker<'_> {
             seed,
             &format!("rows of {}.{}", reference.dataset, reference.table),
         );
-        let many = self.table.dated || !self.table.parents.is_empty();
         let fields: usize = self.schema.columns.iter().map(width).sum();
-        let count = (if many { MANY } else { FEW })
-            .min(MOST_FIELDS / fields.max(1))
-            .max(10);
+        let most = if self.referred { FEW } else { MANY };
+        let count = most.min(MOST_FIELDS / fields.max(1)).max(10);
         let cells = Cells::new(self.schema, self.table);
         let mut rows = Vec::with_capacity(count);
         for number in 0..count {

@@ -89,6 +89,23 @@ fn a_catalog_without_tables_is_told() {
     assert!(!place.path("made.jsonl").exists());
 }
 
+#[test]
+fn queries_run_in_no_bigquery() {
+    let place = Place::new();
+    let words = format!(
+        "--catalog {} --out made.jsonl --run-on https://bigquery.googleapis.com",
+        catalog()
+    );
+    let output = synthesize(&place, &words);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("never in BigQuery itself"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!place.path("made.jsonl").exists());
+}
+
 fn column(name: &str, of: &str) -> Value {
     json!({ "name": name, "type": of })
 }

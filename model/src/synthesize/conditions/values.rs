@@ -105,9 +105,9 @@ pub(super) fn on_code(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) -
     let number = dice.below(ids::ASKED);
     let value = match attribute.data_type {
         DataType::String if ids::is_address(&attribute.noun) => Value::string(&ids::address(number)),
-        DataType::String => Value::string(&ids::text(number)),
+        DataType::String => Value::string(&ids::text(&attribute.name, number)),
         DataType::Int64 if attribute.noun.ends_with(" ID") => {
-            let number = ids::integer(number).to_string();
+            let number = ids::integer(&attribute.name, number).to_string();
             Value {
                 sql: number.clone(),
                 said: number,

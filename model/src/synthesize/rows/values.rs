@@ -16,7 +16,7 @@ use super::Row;
 use super::clock::Clock;
 
 /// Identifiers that columns which are no key of their table draw from.
-const IDENTIFIERS: usize = ids::ASKED + 20;
+const IDENTIFIERS: usize = ids::ASKED + 10;
 
 /// Values of texts whose values nothing tells.
 const ANYTHING: &[&str] = &[
@@ -110,7 +110,7 @@ impl<'m> Cells<'m> {
                 .key
                 .is_some_and(|key| self.table.attributes[key].name == column.name);
         if is_key && attribute.role == Role::Key {
-            return key(&attribute.data_type, place.row);
+            return key(&attribute, place.row);
         }
         if !is_key && is_missing(&attribute, dice) {
             return Value::Null;
@@ -186,11 +186,11 @@ fn pairs(fields: &[Column], key: &str, keys: &[Known], length: usize, dice: &mut
     Value::Array(pairs)
 }
 
-fn key(data_type: &DataType, number: usize) -> Value {
-    match data_type {
-        DataType::Int64 => json!(ids::integer(number)),
-        DataType::Numeric | DataType::BigNumeric => json!(ids::integer(number).to_string()),
-        _ => json!(ids::text(number)),
+fn key(attribute: &Attribute, number: usize) -> Value {
+    match attribute.data_type {
+        DataType::Int64 => json!(ids::integer(&attribute.name, number)),
+        DataType::Numeric | DataType::BigNumeric => json!(ids::integer(&attribute.name, number).to_string()),
+        _ => json!(ids::text(&attribute.name, number)),
     }
 }
 
@@ -251,7 +251,7 @@ fn integer(attribute: &Attribute, dice: &mut Dice) -> i64 {
         reason = "numbers of the size of thresholds"
     )]
     match attribute.role {
-        Role::Key => ids::integer(dice.low(IDENTIFIERS)),
+        Role::Key => ids::integer(&attribute.name, dice.low(IDENTIFIERS)),
         Role::Year if attribute.noun.contains("birth") => dice.between(1950, 2004),
         Role::Year => dice.between(2005, 2025),
         Role::Measure(_) => thresholds::sample(attribute, dice).round() as i64,
@@ -271,7 +271,7 @@ fn text(attribute: &Attribute, dice: &mut Dice) -> String {
     let any = |list: &[&'static str], dice: &mut Dice| dice.pick(list).copied().unwrap_or_default();
     match attribute.role {
         Role::Key if ids::is_address(&attribute.noun) => ids::address(dice.low(IDENTIFIERS)),
-        Role::Key => ids::text(dice.low(IDENTIFIERS)),
+        Role::Key => ids::text(&attribute.name, dice.low(IDENTIFIERS)),
         Role::Label if attribute.values.is_empty() && dice.chance(0.4) => {
             let people = words::is_person(attribute.noun.trim_end_matches(" name"));
             any(conditions::names_of(people || dice.chance(0.3)), dice).to_owned()

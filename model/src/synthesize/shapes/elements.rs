@@ -277,7 +277,7 @@ pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let listed = listed(context, dice, any)?;
     let key = listed.source.key()?;
-    let Value { sql: literal, said } = ids::asked(&key.attribute.data_type, dice);
+    let Value { sql: literal, said } = ids::asked(key.attribute, dice);
     let mut conditions = vec![Condition {
         sql: format!("{} = {literal}", key.sql),
         about: key.sql.clone(),

@@ -418,7 +418,7 @@ pub(super) fn latest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 pub(super) fn one(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
     let key = source.key()?;
-    let Value { sql: literal, said } = ids::asked(&key.attribute.data_type, dice);
+    let Value { sql: literal, said } = ids::asked(key.attribute, dice);
     let fields = source
         .which(|f| is_shown(f) && f.sql != key.sql && !matches!(f.attribute.role, Role::Key | Role::Flag));
     let count = 1 + dice.below(2);
