@@ -133,7 +133,7 @@ fn is_own_name(source: &Source<'_>, field: &Field<'_>) -> bool {
 }
 
 /// By a scalar of a list in the rows.
-pub(super) fn of_element(element: &str, noun: &str) -> Dimension {
+pub(super) fn of_element(element: &str, noun: &str, list: String) -> Dimension {
     Dimension {
         select: element.to_owned(),
         group: element.to_owned(),
@@ -141,7 +141,7 @@ pub(super) fn of_element(element: &str, noun: &str) -> Dimension {
         noun: noun.to_owned(),
         expression: element.to_owned(),
         is_time: false,
-        about: element.to_owned(),
+        about: list,
     }
 }
 
@@ -348,7 +348,11 @@ fn of_time(
             .word(&["week starting on Monday", "week (Monday to Sunday)"])
             .to_owned();
     }
-    let on = if grain == Grain::Day { "on" } else { "in" };
+    let on = if matches!(grain, Grain::Day | Grain::Weekday) {
+        "on"
+    } else {
+        "in"
+    };
     if !is_main || field.owner.is_none() && source.unnested {
         said = match event {
             Some(Event::Passive(verb)) => format!("{said} {on} which they were {verb}"),

@@ -152,6 +152,7 @@ pub(super) fn thing(noun: &str) -> String {
                 "order", "serial", "version", "tracking", "flight", "postal", "zip",
             ]
             .contains(&start)
+            && start.chars().any(char::is_lowercase)
         {
             return start.to_owned();
         }

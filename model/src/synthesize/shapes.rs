@@ -27,7 +27,7 @@ use super::conditions::Condition;
 use super::dice::Dice;
 use super::dimensions::{self, Dimension};
 use super::phrases::where_clause;
-use super::source::{Field, Source};
+use super::source::{Field, Source, path};
 use super::tables::{Array, Elements, Model, Table};
 use super::weights::Weights;
 
@@ -433,7 +433,10 @@ fn grouped<'m>(
     dice: &mut Dice,
     times: f32,
 ) -> Option<(Source<'m>, Dimension)> {
-    if dice.chance(context.weights.sources.get("tagged").copied().unwrap_or(0.0) / 12.0)
+    let sources = &context.weights.sources;
+    let tags =
+        sources.get("tagged").copied().unwrap_or(0.0) / sources.values().sum::<f32>().max(f32::EPSILON);
+    if dice.chance(tags)
         && let Some(found) = tagged(context, dice)
     {
         return Some(found);
@@ -451,8 +454,9 @@ fn tagged<'m>(context: Context<'m>, dice: &mut Dice) -> Option<(Source<'m>, Dime
     });
     let all: Vec<_> = all.collect();
     let (table, array) = *dice.pick(&all)?;
-    let (source, _, element) = Source::tagged(table, array)?;
-    Some((source, dimensions::of_element(&element, &array.noun.one)))
+    let (source, element) = Source::tagged(table, array)?;
+    let list = path(None, &array.path);
+    Some((source, dimensions::of_element(&element, &array.noun.one, list)))
 }
 
 /// A table, those of things that happen more often.

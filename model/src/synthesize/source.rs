@@ -104,16 +104,16 @@ impl<'m> Source<'m> {
         Some(source)
     }
 
-    /// The rows of a table, once for each scalar of a list in them; and the attribute and name of such a scalar. To be
-    /// grouped by it: otherwise rows would count several times.
-    pub(super) fn tagged(table: &'m Table, array: &'m Array) -> Option<(Self, &'m Attribute, String)> {
-        let Elements::Scalars(attribute) = &array.elements else {
+    /// The rows of a table, once for each scalar of a list in them, and the name of such a scalar. To be grouped by it:
+    /// otherwise rows would count several times.
+    pub(super) fn tagged(table: &'m Table, array: &'m Array) -> Option<(Self, String)> {
+        let Elements::Scalars(_) = &array.elements else {
             return None;
         };
         let element = alias(&array.noun.one, &array.taken(table));
         let mut source = Self::table(table);
         source.from = format!("{}, UNNEST({}) AS {element}", table.path, path(None, &array.path));
-        Some((source, attribute, element))
+        Some((source, element))
     }
 
     /// The elements of a repeated column in the records of another.

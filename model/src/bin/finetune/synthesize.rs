@@ -93,9 +93,10 @@ pub(crate) fn run(args: &SynthesizeArgs) -> anyhow::Result<()> {
     drop(bar);
     if pairs.is_empty() {
         out.discard();
-        if let Some((_, _, sql)) = synthesizer.refused().first() {
+        if let Some(faulty) = synthesizer.faults().first() {
             bail!(
-                "GoogleSQL refuses whatever is asked about these tables, as {sql}; look at the types of their columns"
+                "no query that can be asked about these tables holds, as {}; look at the types of their columns",
+                faulty.sql
             );
         }
         bail!(

@@ -324,7 +324,7 @@ fn string_role(column: &Column, last: &str, last_raw: &str) -> Role {
         Role::Label
     } else if has(TEXTS) || column.name.to_lowercase().ends_with("user_agent") {
         Role::Text
-    } else if has(&["ip", "tag", "addr", "address", "no"]) || has(KEYS) {
+    } else if has(&["ip", "tag", "addr", "address", "no", "msisdn", "phone", "mobile"]) || has(KEYS) {
         Role::Key
     } else {
         Role::Category
@@ -347,6 +347,7 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     // "bytes sent", "lines added"
     let done = head.split_once(' ').is_some_and(|(things, done)| {
         words::is_plural(things)
+            && !matches!(things, "fees" | "costs" | "taxes" | "charges" | "wages" | "sales")
             && (words::is_participle(done) || matches!(done, "free" | "available" | "occupied"))
     });
     let counted = measure.counted

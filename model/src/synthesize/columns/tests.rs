@@ -49,6 +49,7 @@ fn numbers_behave_as_their_names_say() {
     assert_eq!(measure("latitude"), None);
     assert_eq!(measure("pulse"), Some((false, false)));
     assert_eq!(measure("bytes_sent"), Some((true, true)));
+    assert_eq!(measure("fees_paid"), Some((true, false)));
 }
 
 #[test]

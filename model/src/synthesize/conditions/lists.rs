@@ -8,7 +8,7 @@ use super::super::dice::Dice;
 use super::super::source::{Field, Source, alias, path};
 use super::super::tables::{Array, Elements};
 use super::super::words;
-use super::{Condition, on_category, on_code, on_flag, on_measure, on_name, quotes, said, simple};
+use super::{Condition, on_category, on_code, on_flag, on_measure, on_name, quotes, said, simple, value_of};
 
 /// A condition on what is in a list of the row.
 pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut Dice) -> Option<Condition> {
@@ -37,22 +37,27 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
         }
     };
     let condition = match elements {
-        Elements::Scalars(attribute) => {
-            let value = dice.pick(&attribute.values).cloned();
-            match value {
-                Some(value) if dice.chance(0.75) => {
-                    let said = said(&value, dice);
-                    let with = match dice.below(3) {
-                        0 => format!("{said} among their {}", noun.many),
-                        _ => format!("the {} {said}", noun.one),
-                    };
-                    let mut condition = simple(format!("{} IN UNNEST({list})", value.sql), &with);
-                    condition.predicate = format!("has the {} {said}", noun.one);
-                    condition
+        Elements::Scalars(attribute) => match value_of(attribute, dice) {
+            Some(value) if dice.chance(0.75) => {
+                let said = said(&value, dice);
+                let with = match dice.below(3) {
+                    0 => format!("{said} among their {}", noun.many),
+                    _ => format!("the {} {said}", noun.one),
+                };
+                let mut condition = simple(format!("{} IN UNNEST({list})", value.sql), &with);
+                condition.predicate = format!("has the {} {said}", noun.one);
+                let verb = match noun.one.as_str() {
+                    "tag" => "tagged",
+                    "label" => "labeled",
+                    _ => "",
+                };
+                if !verb.is_empty() && dice.chance(0.4) {
+                    condition.post = format!("{verb} {said}");
                 }
-                _ => with_length(length(dice), noun.many.as_str()),
+                condition
             }
-        }
+            _ => with_length(length(dice), noun.many.as_str()),
+        },
         Elements::Records { attributes, .. } if dice.chance(0.7) => {
             let element = alias(&noun.one, &array.taken(source.table));
             let attribute = dice.pick(attributes)?;

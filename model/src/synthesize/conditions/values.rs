@@ -24,6 +24,10 @@ const POOLS: &[(&[&str], &[&str])] = &[
             "Berlin", "Lyon", "Boston", "Osaka", "Leeds", "Porto", "Denver", "Graz",
         ],
     ),
+    (
+        &["tag", "label", "keyword", "topic"],
+        &["urgent", "beta", "seasonal", "internal", "legacy", "priority"],
+    ),
     (&["currency"], &["EUR", "USD", "GBP", "CHF"]),
     (&["language", "locale"], &["en", "de", "fr", "es"]),
     (&["os"], &["Android", "iOS", "Windows", "Linux"]),
@@ -31,7 +35,8 @@ const POOLS: &[(&[&str], &[&str])] = &[
 
 /// What is known by its number, by the last word of the noun.
 const NUMBERED: &[&str] = &[
-    "seat", "gate", "berth", "platform", "room", "slot", "bay", "lane", "desk", "locker", "hall",
+    "id", "number", "code", "seat", "gate", "berth", "platform", "room", "slot", "bay", "lane", "desk",
+    "locker", "hall",
 ];
 
 /// Values of columns that tell nothing of theirs: whoever asks knows them, and the answer has them as they were typed.

@@ -160,6 +160,10 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
         // Schemas tell times in the order in which they happen.
         for to in &times[place + 1..] {
             let (a, b) = (stage(from), stage(to));
+            // What went out comes back, where things do not come in first.
+            let lent = words::raw(&from.attribute.name)[0] == "out"
+                && to.attribute.name.to_lowercase().contains("return");
+            let a = if lent { 2 } else { a };
             let family = |f: &Field<'_>| f.attribute.path[..f.attribute.path.len() - 1].to_vec();
             // What is cancelled is so before it begins.
             let never = a > 1 && to.attribute.name.to_lowercase().contains("cancel");
@@ -212,6 +216,49 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
     })
 }
 
+/// Verbs of what happens to a thing and the nouns of that.
+const HAPPENINGS: &[(&str, &str)] = &[
+    ("opened", "opening"),
+    ("closed", "closing"),
+    ("ordered", "order"),
+    ("delivered", "delivery"),
+    ("shipped", "shipping"),
+    ("booked", "booking"),
+    ("admitted", "admission"),
+    ("discharged", "discharge"),
+    ("returned", "return"),
+    ("approved", "approval"),
+    ("submitted", "submission"),
+    ("published", "publication"),
+    ("created", "creation"),
+    ("resolved", "resolution"),
+    ("paid", "payment"),
+    ("started", "start"),
+    ("ended", "end"),
+    ("finished", "end"),
+    ("reported", "report"),
+    ("repaired", "repair"),
+    ("requested", "request"),
+    ("completed", "completion"),
+    ("launched", "launch"),
+    ("enrolled", "enrollment"),
+    ("installed", "installation"),
+    ("dispatched", "dispatch"),
+    ("issued", "issue"),
+    ("filed", "filing"),
+];
+
+/// "opening", "delivery": what happens at a time as a noun.
+fn happening(field: &Field<'_>) -> Option<&'static str> {
+    let Some(Event::Passive(verb) | Event::Active(verb)) = &field.attribute.event else {
+        return None;
+    };
+    HAPPENINGS
+        .iter()
+        .find(|(done, _)| done == verb)
+        .map(|(_, noun)| *noun)
+}
+
 /// "being placed", "the order date".
 fn moment(field: &Field<'_>) -> String {
     match &field.attribute.event {
@@ -222,9 +269,13 @@ fn moment(field: &Field<'_>) -> String {
 
 impl Span<'_, '_> {
     fn between(&self, dice: &mut Dice) -> String {
+        let (from, to) = match (happening(self.from), happening(self.to)) {
+            (Some(from), Some(to)) if dice.chance(0.5) => (from.to_owned(), to.to_owned()),
+            _ => (moment(self.from), moment(self.to)),
+        };
         match dice.below(2) {
-            0 => format!("between {} and {}", moment(self.from), moment(self.to)),
-            _ => format!("from {} to {}", moment(self.from), moment(self.to)),
+            0 => format!("between {from} and {to}"),
+            _ => format!("from {from} to {to}"),
         }
     }
 
@@ -258,10 +309,18 @@ pub(super) fn average(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         (("MIN", "shortest"), 0.4),
     ])?;
     let between = span.between(dice);
+    let mut rows = rows;
     let finished_only = match (&span.to.attribute.event, span.ended()) {
-        (Some(Event::Passive(verb)), Some(condition)) if dice.chance(0.4) => {
+        (Some(Event::Passive(verb)), Some(condition)) if dice.chance(0.5) => {
             conditions.push(condition);
-            format!(", counting only those already {verb}")
+            match dice.below(3) {
+                0 => format!(", counting only those already {verb}"),
+                1 => format!(", for those already {verb}"),
+                _ => {
+                    rows = format!("{verb} {rows}");
+                    String::new()
+                }
+            }
         }
         _ => String::new(),
     };

@@ -154,6 +154,9 @@ pub(super) fn best(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let by = *dice.pick(&measures)?;
     let shown = listed.which(|a| matches!(a.role, Role::Label | Role::Category | Role::Key));
     let shown = *dice.pick(&shown)?;
+    if shown.noun == listed.array.noun.one {
+        return None;
+    }
     let conditions = listed.conditions(dice);
     let rows = subject(&listed.source, &conditions, dice);
     let most = dice.chance(0.8);

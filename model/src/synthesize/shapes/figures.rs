@@ -286,7 +286,10 @@ pub(super) fn ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let below: Vec<_> = sums
         .iter()
         .filter(|f| {
+            // Two counts of one thing have no price.
+            let same = f.attribute.noun.split(' ').next() == above.attribute.noun.split(' ').next();
             f.sql != above.sql
+                && !same
                 && (f.attribute.unit.is_some()
                     || f.attribute.measure().is_some_and(|m| m.counted)
                     || f.attribute.noun.contains("quantity"))

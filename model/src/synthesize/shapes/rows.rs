@@ -160,7 +160,9 @@ fn rows_asked(
         return finished(style, &text, dice);
     }
     // "the titles and when they were resolved of incidents" would be hard to read.
-    let clauses = shown.iter().any(|f| is_clause(f));
+    let clauses = shown
+        .iter()
+        .any(|f| is_clause(f) || source.unnested && f.owner.is_some());
     let text = match style {
         Style::Terse => match dice.below(if clauses { 2 } else { 3 }) {
             0 => format!(
@@ -483,7 +485,8 @@ pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let fields = source.which(|f| {
         matches!(f.attribute.role, Role::Category | Role::Label | Role::Year)
             && f.attribute.noun != source.subject.one
-            && f.owner.is_none_or(|o| !source.owners[o].contains)
+            && f.owner
+                .is_none_or(|o| !source.unnested && !source.owners[o].contains)
     });
     let field = *dice.pick(&fields)?;
     let conditions = conditions::some(&source, dice, 2);
