@@ -66,7 +66,7 @@ pub(crate) fn run(args: &SynthesizeArgs) -> anyhow::Result<()> {
     let mut pairs = Output::kept(args)?;
     let paths = live::resolve(&args.catalog, &args.out, args.resume)?;
     let catalogs = catalogs(&paths)?;
-    let made_from = made_from(args.seed, &weights, &catalogs);
+    let made_from = made_from(args, &weights, &catalogs);
     if !pairs.is_empty() {
         compare(&args.out, &made_from)?;
     }

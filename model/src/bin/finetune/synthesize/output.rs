@@ -85,11 +85,17 @@ impl<'a> Output<'a> {
     }
 }
 
-/// What decides the pairs, by name: the seed, and hashes of the weights and of each catalog's tables.
-pub(super) fn made_from(seed: u64, weights: &Weights, catalogs: &[Named]) -> Settings {
+/// What decides the pairs, by name: the seed, hashes of the weights and of each catalog's tables, and whether they run.
+pub(super) fn made_from(args: &SynthesizeArgs, weights: &Weights, catalogs: &[Named]) -> Settings {
+    let run_on = if args.run_on.is_some() {
+        "an emulator"
+    } else {
+        "nothing"
+    };
     let mut settings = Settings::from([
-        ("seed".to_owned(), seed.to_string()),
+        ("seed".to_owned(), args.seed.to_string()),
         ("weights".to_owned(), digest([weights])),
+        ("run-on".to_owned(), run_on.to_owned()),
     ]);
     for catalog in catalogs {
         let tables = catalog.snapshot.tables();
