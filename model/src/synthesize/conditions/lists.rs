@@ -8,7 +8,7 @@ use super::super::dice::Dice;
 use super::super::source::{Field, Source, alias, path};
 use super::super::tables::{Array, Elements};
 use super::super::words;
-use super::{Condition, on_category, on_code, on_flag, on_measure, on_name, quotes, said, simple, value_of};
+use super::{Condition, on_category, on_code, on_flag, on_measure, on_name, quotes, said, simple, values_of};
 
 /// A condition on what is in a list of the row.
 pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut Dice) -> Option<Condition> {
@@ -37,7 +37,7 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
         }
     };
     let condition = match elements {
-        Elements::Scalars(attribute) => match value_of(attribute, dice) {
+        Elements::Scalars(attribute) => match dice.pick(&values_of(attribute)) {
             Some(value) if dice.chance(0.75) => {
                 let said = said(&value, dice);
                 let with = match dice.below(3) {
