@@ -90,10 +90,11 @@ impl<'m> Cells<'m> {
         row
     }
 
-    /// Whether it is the column that tells when a row happened.
+    /// Whether it is the column that tells when a row happened, which it does of every row.
     fn is_time(&self, column: &Column) -> bool {
-        let time = self.table.time.map(|t| &self.table.attributes[t].name);
-        time.is_some_and(|time| *time == column.name) && column.mode != Mode::Repeated
+        let time = self.table.time.map(|time| &self.table.attributes[time]);
+        let is_own = |time: &Attribute| time.name == column.name && time.path.len() == 1;
+        time.is_some_and(|time| is_own(time) && time.missing.is_none()) && column.mode != Mode::Repeated
     }
 
     fn value(&self, column: &Column, place: Place, clock: &mut Clock, dice: &mut Dice) -> Value {
@@ -128,7 +129,15 @@ impl<'m> Cells<'m> {
 
     fn list(&self, column: &Column, place: Place, clock: &mut Clock, dice: &mut Dice) -> Value {
         let length = dice
-            .weighted(&[(0, 1.5), (1, 3.0), (2, 3.0), (3, 2.0), (4, 1.0), (6, 0.8)])
+            .weighted(&[
+                (0, 1.5),
+                (1, 3.0),
+                (2, 3.0),
+                (3, 2.0),
+                (4, 1.0),
+                (5, 0.6),
+                (6, 0.6),
+            ])
             .unwrap_or(1);
         let mut clock = *clock;
         let element = Column {
