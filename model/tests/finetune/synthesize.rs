@@ -293,5 +293,8 @@ fn tables_that_nothing_can_be_asked_about_are_told() {
     assert!(said(&[]).contains("the catalog has no table"));
     assert!(said(&[table("void", &[])]).contains("nothing can be asked"));
     let hollow = said(&[table("hollow", &[records("inner", "NULLABLE", &[])])]);
-    assert!(hollow.contains("no query that can be asked about these tables holds"), "{hollow}");
+    assert!(
+        hollow.contains("no query that can be asked about these tables holds"),
+        "{hollow}"
+    );
 }
