@@ -111,8 +111,13 @@ pub struct Synthesizer<'c> {
     pairs: usize,
     repeated: usize,
     faults: Faults,
-    /// What runs the queries, and the catalog whose rows it has.
-    runner: Option<(&'c dyn Runner, Option<(usize, RowSet)>)>,
+    running: Option<Running<'c>>,
+}
+
+/// What runs the queries, and the catalog whose rows it has.
+struct Running<'c> {
+    runner: &'c dyn Runner,
+    held: Option<(usize, RowSet)>,
 }
 
 /// A catalog and what was made of it.
@@ -153,7 +158,7 @@ impl<'c> Synthesizer<'c> {
             pairs: 0,
             repeated: 0,
             faults: Faults::default(),
-            runner: None,
+            running: None,
         }
     }
 
@@ -162,7 +167,7 @@ impl<'c> Synthesizer<'c> {
     #[must_use]
     pub fn running(self, runner: &'c dyn Runner) -> Self {
         Self {
-            runner: Some((runner, None)),
+            running: Some(Running { runner, held: None }),
             ..self
         }
     }
@@ -194,7 +199,7 @@ impl<'c> Synthesizer<'c> {
         size: usize,
     ) -> Result<Option<Vec<Pair>>, RunnerError> {
         let count = self.catalogs.len();
-        let one_by_one = self.runner.is_some();
+        let one_by_one = self.running.is_some();
         let mut open: Vec<bool> = self
             .catalogs
             .iter()
@@ -249,15 +254,15 @@ impl<'c> Synthesizer<'c> {
         subject: usize,
         threads: usize,
     ) -> Result<(), RunnerError> {
-        let Some((runner, rows)) = &mut self.runner else {
+        let Some(Running { runner, held }) = &mut self.running else {
             return Ok(());
         };
-        if rows.as_ref().is_none_or(|(of, _)| *of != subject) {
+        if held.as_ref().is_none_or(|(of, _)| *of != subject) {
             let made = RowSet::made(&self.catalogs[subject].named.snapshot, self.seed);
             runner.open(&made)?;
-            *rows = Some((subject, made));
+            *held = Some((subject, made));
         }
-        let Some((_, rows)) = rows else {
+        let Some((_, rows)) = held else {
             return Ok(());
         };
         let accepted: Vec<&mut Candidate> = candidates.iter_mut().filter(|c| c.accepted).collect();

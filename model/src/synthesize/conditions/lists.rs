@@ -39,7 +39,7 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
     let condition = match elements {
         Elements::Scalars(attribute) => match dice.pick(&values_of(attribute)) {
             Some(value) if dice.chance(0.75) => {
-                let said = said(&value, dice);
+                let said = said(value, dice);
                 let with = match dice.below(3) {
                     0 => format!("{said} among their {}", noun.many),
                     _ => format!("the {} {said}", noun.one),
