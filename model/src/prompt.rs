@@ -1,6 +1,6 @@
 //! The prompt: rules, the tables that matter with types, descriptions and joins, and the question.
 //!
-//! One function renders it for serving, training and measuring, in exactly the form that the starter adapter was
+//! One function renders it for serving, training and measuring, in exactly the form that the default adapter is
 //! trained on. All that comes out of a catalog is data: line breaks and control characters are taken out, so that
 //! a description can neither begin a line of its own nor end its quotes. Everything up to `Question:` depends on
 //! the tables shown and the evidence alone, which is what a prefix cache lives on.

@@ -378,7 +378,7 @@ struct Example {
 fn examples() -> Vec<Example> {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../fixtures/starter-adapter/examples.jsonl.gz"
+        "/../fixtures/default-adapter/examples.jsonl.gz"
     );
     let mut text = String::new();
     flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap())

@@ -1,4 +1,4 @@
-//! The prompts of the starter adapter's examples: text rebuilt from the catalogs, ids from the chat.
+//! The prompts of the default adapter's examples: text rebuilt from the catalogs, ids from the chat.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::models::{QWEN, SMOLLM2, fixture_lines};
 
-const EXAMPLES: &str = "starter-adapter/examples.jsonl.gz";
+const EXAMPLES: &str = "default-adapter/examples.jsonl.gz";
 
 /// The chat as ChatML, to compare with the stored text.
 fn chat_ml(prompt: &Prompt) -> String {
@@ -61,7 +61,7 @@ fn ids(row: &Value) -> Vec<u32> {
 }
 
 #[test]
-fn prompts_and_their_ids_are_those_of_the_starter_adapter() {
+fn prompts_and_their_ids_are_those_of_the_default_adapter() {
     let catalogs = catalogs();
     let rows = fixture_lines(EXAMPLES);
     assert_eq!(rows.len(), 31);

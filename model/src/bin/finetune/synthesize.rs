@@ -9,7 +9,7 @@ use bigquill_analysis::schema::CatalogSnapshot;
 use bigquill_judge::{Judge, JudgeOptions, Phase, Verdict};
 use bigquill_model::judge;
 use bigquill_model::synthesize::{Check, Emulator, Fault, Faulty, Named, Pair, Synthesizer, Tally, Weights};
-use bigquill_model::train::data::Catalogs;
+use bigquill_model::train::data::{Catalogs, refusal};
 use clap::Args;
 
 use crate::progress::{Bar, tell};
@@ -184,7 +184,8 @@ fn told(tally: Tally) -> String {
     told
 }
 
-/// GoogleSQL's word; and BigQuery refuses results with two columns of one name, which GoogleSQL does not.
+/// GoogleSQL's word; and BigQuery refuses what GoogleSQL does not: tables read without the condition on their partitions that
+/// they ask for, and results with two columns of one name.
 struct Googlesql(Judge);
 
 impl Check for Googlesql {
@@ -193,6 +194,9 @@ impl Check for Googlesql {
         else {
             return false;
         };
+        if refusal(sql, catalog).is_some() {
+            return false;
+        }
         let mut names: Vec<String> = accepted
             .columns
             .iter()
