@@ -110,7 +110,7 @@ impl RowSet {
         set
     }
 
-    /// The query as it runs on these tables: today is [the day that the rows lie around](clock), a family of date shards
+    /// The query as it runs on these tables: today is the day that the rows lie around, a family of date shards
     /// is one table with the suffix as a column, and there are no projects.
     #[must_use]
     pub fn runnable(&self, sql: &str) -> String {
