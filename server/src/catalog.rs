@@ -29,6 +29,12 @@ pub use live::{Contact, Known, LiveCatalog, LiveKey, LiveOptions, LiveState, Rea
 pub use shards::Member;
 pub use write::write_snapshot;
 
+/// The datasets of these names; what is no name is left out.
+#[must_use]
+pub fn dataset_references(names: &[String]) -> Vec<DatasetReference> {
+    names.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
 /// A dataset's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DatasetReference {

@@ -12,7 +12,7 @@ use bigquill_analysis::schema::TableReference;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::DatasetReference;
+use super::{DatasetReference, dataset_references};
 use crate::bigquery::ConnectOptions;
 use crate::settings::Settings;
 
@@ -126,10 +126,7 @@ impl LiveKey {
     }
 
     fn datasets(&self) -> Vec<DatasetReference> {
-        self.datasets
-            .iter()
-            .filter_map(|dataset| dataset.parse().ok())
-            .collect()
+        dataset_references(&self.datasets)
     }
 }
 

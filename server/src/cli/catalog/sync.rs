@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::kept;
 use crate::bigquery::BigQuery;
 use crate::catalog::{
-    BigQueryCatalog, CachedResource, CatalogCache, DatasetReference, Fetched, SyncProgress, write_snapshot,
+    BigQueryCatalog, CachedResource, CatalogCache, DatasetReference, Fetched, SyncProgress,
+    dataset_references, write_snapshot,
 };
 use crate::cli::output::{Output, message};
 use crate::cli::{Common, Outcome, progress, runtime};
@@ -40,8 +41,7 @@ pub(super) fn run(args: &SyncArgs, common: &Common, out: &mut Output) -> anyhow:
     let settings = common.load(std::env::current_dir()?, &[])?.settings;
     let mut wanted = args.dataset.clone();
     if wanted.is_empty() {
-        let named = settings.datasets.iter().filter_map(|name| name.parse().ok());
-        wanted.extend(named);
+        wanted = dataset_references(&settings.datasets);
     }
     let all = wanted.is_empty();
     let bar = progress::counting_bar();
