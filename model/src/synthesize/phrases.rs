@@ -174,6 +174,15 @@ pub(super) fn each(source: &Source<'_>, rows: &str, conditions: &[Condition]) ->
     }
 }
 
+/// "their" for people, else "its".
+pub(super) fn its(source: &Source<'_>) -> &'static str {
+    if words::is_person(&source.subject.one) {
+        "their"
+    } else {
+        "its"
+    }
+}
+
 /// "who" for people, else "that".
 pub(super) fn who(source: &Source<'_>) -> &'static str {
     if words::is_person(&source.subject.one) {

@@ -5,10 +5,9 @@ use bigquill_analysis::schema::DataType;
 use super::super::columns::Attribute;
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
-use super::super::phrases::{Style, each, finished, shown, style, subject};
+use super::super::phrases::{Style, each, finished, its, shown, style, subject};
 use super::super::source::Source;
 use super::super::units;
-use super::super::words;
 use super::groups::conditions_beside;
 use super::lists::{listed, records};
 use super::{Context, Draft, Reach, select, source};
@@ -273,20 +272,15 @@ pub(super) fn lists(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let measures = listed.which(|a| a.measure().is_some());
     let measures: Vec<_> = measures.into_iter().map(|a| (a, listed.of(a))).collect();
     let computed = Computed::of(&measures, dice)?;
-    let mut columns = listed.names()?;
     let conditions = listed.conditions(dice);
     let rows = subject(&listed.source, &conditions, dice);
     let (folded, said, name) = folded(&computed, dice);
     let expression = listed.over(&folded, "");
-    columns.push(format!("{expression} AS {}", listed.source.free_name(&name)));
+    let alias = listed.source.free_name(&name);
     let each = each(&listed.source, &rows, &conditions);
     let many = &listed.array.noun.many;
     let style = style(dice);
-    let its = if words::is_person(&listed.source.subject.one) {
-        "their"
-    } else {
-        "its"
-    };
+    let its = its(&listed.source);
     let text = match style {
         Style::Terse => format!("{said} over the {many} of {each}"),
         Style::Sentence => format!("For {each}, what is the {said} of {its} {many}"),
@@ -295,11 +289,5 @@ pub(super) fn lists(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             dice.word(&["Show", "List"])
         ),
     };
-    Some(Draft::select(
-        finished(style, &text, dice),
-        &select(&columns)?,
-        &listed.source,
-        &conditions,
-        "",
-    ))
+    listed.figure(finished(style, &text, dice), &expression, &alias, &conditions)
 }

@@ -16,7 +16,6 @@ use super::{Context, Draft, select};
 /// The first or last element of each list.
 pub(super) fn first(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let listed = listed(context, dice, any)?;
-    let names = listed.names()?;
     let conditions = listed.conditions(dice);
     let rows = subject(&listed.source, &conditions, dice);
     let shown = listed.which(|a| {
@@ -48,8 +47,6 @@ pub(super) fn first(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let alias = listed
         .source
         .free_name(&format!("{word}_{}", snake(field.map_or(one, |f| &f.name))));
-    let mut columns = names;
-    columns.push(format!("{expression} AS {alias}"));
     let each = each(&listed.source, &rows, &conditions);
     let style = style(dice);
     let text = match style {
@@ -57,13 +54,7 @@ pub(super) fn first(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("What is the {what} of {each}"),
         Style::Order => format!("{} {each} with the {what}", dice.word(&["Show", "List"])),
     };
-    Some(Draft::select(
-        finished(style, &text, dice),
-        &select(&columns)?,
-        &listed.source,
-        &conditions,
-        "",
-    ))
+    listed.figure(finished(style, &text, dice), &expression, &alias, &conditions)
 }
 
 /// Elements with their position.
@@ -149,7 +140,6 @@ pub(super) fn position(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 /// The best element of each list.
 pub(super) fn best(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let listed = listed(context, dice, records)?;
-    let names = listed.names()?;
     let measures = listed.which(|a| a.measure().is_some() || a.role == Role::Time);
     let by = *dice.pick(&measures)?;
     let shown = listed.which(|a| matches!(a.role, Role::Label | Role::Category | Role::Key));
@@ -190,8 +180,6 @@ pub(super) fn best(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         },
         snake(&shown.name)
     ));
-    let mut columns = names;
-    columns.push(format!("{expression} AS {alias}"));
     let each = each(&listed.source, &rows, &conditions);
     let style = style(dice);
     let text = match style {
@@ -206,19 +194,12 @@ pub(super) fn best(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             shown.noun
         ),
     };
-    Some(Draft::select(
-        finished(style, &text, dice),
-        &select(&columns)?,
-        &listed.source,
-        &conditions,
-        "",
-    ))
+    listed.figure(finished(style, &text, dice), &expression, &alias, &conditions)
 }
 
 /// The list as one text, or as a list of one field.
 pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let listed = listed(context, dice, any)?;
-    let names = listed.names()?;
     let conditions = listed.conditions(dice);
     let rows = subject(&listed.source, &conditions, dice);
     let string = bigquill_analysis::schema::DataType::String;
@@ -247,8 +228,6 @@ pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let alias = listed
         .source
         .free_name(noun.split(" of the ").next().unwrap_or(&noun));
-    let mut columns = names;
-    columns.push(format!("{expression} AS {alias}"));
     let each = each(&listed.source, &rows, &conditions);
     let style = style(dice);
     let as_text = dice.word(&[
@@ -264,13 +243,7 @@ pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             dice.word(&["Show", "List"])
         ),
     };
-    Some(Draft::select(
-        finished(style, &text, dice),
-        &select(&columns)?,
-        &listed.source,
-        &conditions,
-        "",
-    ))
+    listed.figure(finished(style, &text, dice), &expression, &alias, &conditions)
 }
 
 /// The elements of one row.

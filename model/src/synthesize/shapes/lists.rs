@@ -4,10 +4,9 @@ use super::super::columns::{Attribute, Role};
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::metrics;
-use super::super::phrases::{Style, few, finished, style, subject, where_clause};
+use super::super::phrases::{Style, each, few, finished, its, style, subject, where_clause};
 use super::super::source::{Source, alias, path, snake};
 use super::super::tables::{Array, Elements};
-use super::super::words;
 use super::{Context, Draft, select, table, tie};
 
 /// A table with a list, as rows.
@@ -80,6 +79,25 @@ impl Listed<'_> {
             "(SELECT {what} FROM UNNEST({}) AS {}{filter})",
             self.list, self.element
         )
+    }
+
+    /// Each row, by what it is called by, with a figure of its list.
+    pub(super) fn figure(
+        &self,
+        question: String,
+        figure: &str,
+        alias: &str,
+        conditions: &[Condition],
+    ) -> Option<Draft> {
+        let mut columns = self.names()?;
+        columns.push(format!("{figure} AS {alias}"));
+        Some(Draft::select(
+            question,
+            &select(&columns)?,
+            &self.source,
+            conditions,
+            "",
+        ))
     }
 
     pub(super) fn conditions(&self, dice: &mut Dice) -> Vec<Condition> {
@@ -242,15 +260,10 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Some(condition) => described(&listed.array.noun.many, condition),
         None => listed.array.noun.many.clone(),
     };
-    let one = &listed.source.subject.one;
     let style = style(dice);
-    let its = if words::is_person(one) { "their" } else { "its" };
+    let its = its(&listed.source);
     let what = format!("{word} {of}{said} of {its} {elements}");
-    let each = if rows == listed.source.subject.many {
-        format!("each {one}")
-    } else {
-        format!("each of the {rows}")
-    };
+    let each = each(&listed.source, &rows, &conditions);
     if dice.chance(0.25) && function == "SUM" && inner.is_none() {
         let count = *dice.pick(&[3, 5, 10])?;
         let text = match style {
@@ -276,15 +289,7 @@ pub(super) fn sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Style::Sentence => format!("For {each}, what is the {what}"),
         Style::Order => format!("{} {each} with the {what}", dice.word(&["Show", "List"])),
     };
-    let mut columns = names;
-    columns.push(format!("{expression} AS {alias}"));
-    Some(Draft::select(
-        finished(style, &text, dice),
-        &select(&columns)?,
-        &listed.source,
-        &conditions,
-        "",
-    ))
+    listed.figure(finished(style, &text, dice), &expression, &alias, &conditions)
 }
 
 /// Price times quantity, where elements have both.

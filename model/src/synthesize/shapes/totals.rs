@@ -12,7 +12,7 @@ use super::{Context, Draft, select, tie};
 /// How many elements of a kind each row has.
 pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let listed = listed(context, dice, records)?;
-    let mut columns = listed.names()?;
+    let columns = listed.names()?;
     let element = listed.element_condition(dice)?;
     let conditions = listed.conditions(dice);
     let rows = subject(&listed.source, &conditions, dice);
@@ -81,14 +81,7 @@ pub(super) fn count(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let name = listed
         .source
         .free_name(&format!("{} count", listed.array.noun.many));
-    columns.push(format!("{expression} AS {name}"));
-    Some(Draft::select(
-        finished(style, &text, dice),
-        &select(&columns)?,
-        &listed.source,
-        &conditions,
-        "",
-    ))
+    listed.figure(finished(style, &text, dice), &expression, &name, &conditions)
 }
 
 /// Rows whose list adds up to more than a bound, or what lists add up to on average.
