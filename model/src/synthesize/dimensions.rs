@@ -358,11 +358,17 @@ fn of_time(
             Some(Event::Passive(verb)) => format!("{said} {on} which they were {verb}"),
             Some(Event::Active(verb)) => format!("{said} {on} which they {verb}"),
             Some(Event::Present(verb)) => format!("{said} {on} which they {}", verb.trim_end_matches('s')),
-            None => format!("{said} of the {noun}"),
+            None => match noun
+                .strip_prefix("date of ")
+                .or_else(|| noun.strip_prefix("time of "))
+            {
+                Some(what) => format!("{said} of {what}"),
+                None => format!("{said} of the {noun}"),
+            },
         };
     }
     let alias = source.free_name(alias);
-    let bare = expression == *sql;
+    let bare = expression == *sql && field.attribute.stored.is_none();
     Some(Dimension {
         select: if bare {
             sql.clone()

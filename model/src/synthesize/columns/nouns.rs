@@ -7,6 +7,110 @@ use super::super::units::{self, Unit};
 use super::super::words;
 use super::{Event, Role, event};
 
+/// Most words of a noun that stands for a name that nobody can read.
+const LONGEST: usize = 9;
+
+/// Short words that names have and everybody reads.
+const READ: &[&str] = &[
+    "id", "at", "on", "in", "of", "is", "to", "by", "no", "up", "for", "per", "and", "the", "day", "age",
+    "tax", "fee", "net", "tip", "due", "end", "new", "old", "top", "low", "raw", "sex", "pay", "job", "lab",
+    "bed", "car", "bus", "gas", "oil", "air", "sum", "max", "min", "avg", "num", "pct", "qty", "lat", "lon",
+    "lng", "own", "has", "was", "out", "off", "km", "kg", "cm", "mm", "ms", "web", "app", "ad", "bid", "row",
+    "key", "zip", "tag", "all", "two", "one", "non", "pre", "sub",
+];
+
+/// What the description calls a column whose name nobody can read: "received quantity" for `qtyRcv`.
+pub(super) fn told(column: &Column) -> Option<String> {
+    let description = column.description.split(" as ").next().unwrap_or_default();
+    let listed = !descriptions::values(&column.description, &column.data_type).is_empty();
+    if column.data_type == DataType::Bool
+        || listed && !column.description.contains(": ")
+        || !is_cryptic(&column.name, description)
+    {
+        return None;
+    }
+    // "identifier of the household" is a household ID.
+    let turned = ["identifier", "number", "code", "name"].iter().find_map(|kind| {
+        let start = description.split([',', ';', ':', '(', '.']).next()?;
+        let thing = start.strip_prefix(kind)?.strip_prefix(" of the ")?;
+        let kind = if *kind == "identifier" { "ID" } else { kind };
+        (thing.split(' ').count() <= 3).then(|| format!("{thing} {kind}"))
+    });
+    let noun = turned.or_else(|| descriptions::noun(description, LONGEST))?;
+    // The sex of the respondent is asked for as the sex.
+    let general = ["index", "level", "type", "kind", "size", "share", "part"];
+    match noun.split_once(" of the ") {
+        Some((own, _)) if listed && !general.contains(&own) => Some(own.to_owned()),
+        _ => Some(noun),
+    }
+}
+
+/// The part of a noun that says what it is: "date" of "date of admission".
+pub(super) fn head(noun: &str) -> &str {
+    if noun.starts_with("number of ") {
+        return noun;
+    }
+    noun.split_once(|c: char| c == ' ')
+        .and_then(|_| {
+            let ends = [
+                " of ", " in ", " at ", " for ", " on ", " per ", " to ", " from ", " with ",
+            ];
+            ends.iter().filter_map(|end| noun.find(end)).min()
+        })
+        .map_or(noun, |end| &noun[..end])
+}
+
+/// The column as if it were called by its noun.
+pub(super) fn told_as_name(column: &Column, noun: &str) -> Column {
+    Column {
+        name: head(noun).replace(' ', "_"),
+        ..column.clone()
+    }
+}
+
+/// Whether a name has a word that only the description explains: a short form of a word of it, or letters that say
+/// nothing.
+fn is_cryptic(name: &str, description: &str) -> bool {
+    let described = words::raw(description);
+    if described.is_empty() {
+        return false;
+    }
+    words::raw(name).iter().any(|word| {
+        let plain = described.contains(word) || READ.contains(&word.as_str());
+        let figures = word.chars().any(char::is_numeric);
+        let letters = word.chars().any(char::is_alphabetic);
+        let shortened = described
+            .iter()
+            .any(|whole| is_short_for(word, whole) || is_glued_to(word, whole));
+        letters
+            && word.is_ascii()
+            && !plain
+            && (figures || shortened || !words::is_sayable(word) || word.len() < 4 && !words::is_known(word))
+    })
+}
+
+/// Whether a word is written short for another: "outst" for "outstanding", but not "order" for "ordered".
+fn is_short_for(word: &str, whole: &str) -> bool {
+    let bent = ["ed", "ing", "er", "ers", "es", "ly", "al", "ion", "ment", "ity"];
+    if whole.len() < word.len() + 2
+        || word.chars().next() != whole.chars().next()
+        || whole.strip_prefix(word).is_some_and(|end| bent.contains(&end))
+    {
+        return false;
+    }
+    let mut letters = whole.chars();
+    word.chars().all(|letter| letters.any(|other| other == letter))
+}
+
+/// Whether a word is another with a few letters at one end that say nothing: "pcreated", "agey".
+fn is_glued_to(word: &str, whole: &str) -> bool {
+    let rest = word.strip_prefix(whole).or_else(|| word.strip_suffix(whole));
+    let bent = [
+        "s", "es", "d", "ed", "er", "ly", "ing", "al", "re", "un", "in", "sub", "pre",
+    ];
+    whole.len() > 2 && rest.is_some_and(|rest| (1..=3).contains(&rest.len()) && !bent.contains(&rest))
+}
+
 /// What people call a column in structs that are called `owners`; and without them, where that is another name.
 pub(super) fn noun(
     column: &Column,
@@ -74,7 +178,7 @@ pub(super) fn noun(
         own.insert(1, "of".to_owned());
     }
     let sayable = own.iter().all(|word| words::is_sayable(word));
-    let told = descriptions::noun(&column.description).filter(|_| {
+    let told = descriptions::noun(&column.description, 5).filter(|_| {
         descriptions::values(&column.description, &column.data_type).is_empty() && role != Role::Flag
     });
     let plain = match told {

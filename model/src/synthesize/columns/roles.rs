@@ -8,8 +8,29 @@ use super::super::words;
 use super::{Measure, Role};
 
 const KEYS: &[&str] = &[
-    "sha", "slug", "barcode", "iban", "vin", "isbn", "ean", "id", "uuid", "guid", "key", "number", "hash",
-    "token", "uid", "code", "isin", "sku", "imo", "plate", "pnr", "cve",
+    "sha",
+    "slug",
+    "barcode",
+    "iban",
+    "vin",
+    "isbn",
+    "ean",
+    "id",
+    "uuid",
+    "guid",
+    "key",
+    "number",
+    "hash",
+    "token",
+    "uid",
+    "code",
+    "identifier",
+    "isin",
+    "sku",
+    "imo",
+    "plate",
+    "pnr",
+    "cve",
 ];
 
 const LABELS: &[&str] = &[
@@ -331,6 +352,16 @@ fn string_role(column: &Column, last: &str, last_raw: &str) -> Role {
     }
 }
 
+/// Parts into which a population is cut by number.
+const PARTS: &[&str] = &[
+    "quartile", "quintile", "decile", "tercile", "stratum", "wave", "round", "band", "class",
+];
+
+/// Whether a whole number of this noun only tells to which part of all something belongs.
+pub(super) fn is_part(noun: &str) -> bool {
+    noun.split(' ').any(|word| PARTS.contains(&word))
+}
+
 /// The measure, seen from its noun and its name.
 pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let raw = words::raw(name);
@@ -363,6 +394,7 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let known = counted
         || raw.iter().any(|w| ADDED.contains(&w.as_str()))
         || ADDED.contains(&last)
+        || ADDED.contains(&first)
         || raw.len() > 1 && units::at_end(&raw).is_some();
     let weighs = matches!(last, "weight" | "distance") || raw.iter().any(|w| w == "bytes");
     let states = [

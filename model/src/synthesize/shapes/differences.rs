@@ -24,7 +24,12 @@ struct Span<'s, 'm> {
 
 /// How late an event comes in the life of a thing.
 fn stage(field: &Field<'_>) -> i32 {
-    let name = field.attribute.name.to_lowercase();
+    let attribute = field.attribute;
+    let name = if attribute.stored.is_some() {
+        attribute.noun.to_lowercase()
+    } else {
+        attribute.name.to_lowercase()
+    };
     let of = |words: &[&str]| words.iter().any(|w| name.contains(w));
     if of(&[
         "birth",

@@ -26,7 +26,9 @@ pub(super) fn time_of(schema: &TableSchema, attributes: &[Attribute]) -> (Option
         "eta",
     ];
     let first = attributes.iter().position(|a| {
-        a.role == Role::Time && a.path.len() == 1 && !others.iter().any(|t| a.name.to_lowercase().contains(t))
+        let told =
+            |word: &&str| a.name.to_lowercase().contains(word) || a.stored.is_some() && a.noun.contains(word);
+        a.role == Role::Time && a.path.len() == 1 && !others.iter().any(|word| told(word))
     });
     (first, false)
 }
@@ -61,7 +63,8 @@ pub(super) fn happens(time: &Attribute, noun: &Noun) -> bool {
         "happened",
     ];
     let of_thing = ["last", "first", "updated", "changed", "start", "end", "in", "out"];
-    let raw = words::raw(&time.name);
+    let mut raw = words::raw(&time.name);
+    raw.extend(time.noun.split(' ').map(str::to_owned));
     !words::is_person(&noun.one)
         && match &time.event {
             None => !raw.iter().any(|w| of_thing.contains(&w.as_str())) && !time.noun.starts_with('"'),

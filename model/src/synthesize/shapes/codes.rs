@@ -1,0 +1,529 @@
+//! Columns whose numbers or letters stand for words: shares among what is known, kinds side by side and set against each
+//! other, codes spelled out.
+
+use super::super::columns::Role;
+use super::super::conditions::{self, Condition, is_answer, is_sex, on_value, people};
+use super::super::descriptions::Value;
+use super::super::dice::Dice;
+use super::super::dimensions::{self, Dimension};
+use super::super::metrics;
+use super::super::phrases::{Style, finished, style, subject, subject_called};
+use super::super::source::{Field, Source, snake};
+use super::super::words;
+use super::{Context, Draft, Reach, source};
+
+/// Most values of a column whose codes are spelled out.
+const MOST: usize = 8;
+
+/// A column of codes, and which of them say something.
+struct Codes<'s, 'm> {
+    field: &'s Field<'m>,
+    known: Vec<&'m Value>,
+    unknown: usize,
+}
+
+impl<'s, 'm> Codes<'s, 'm> {
+    /// One of the source's columns whose values have words of their own; `only` those whose values are codes for them.
+    fn draw(source: &'s Source<'m>, only: bool, dice: &mut Dice) -> Option<Self> {
+        let fits = |field: &&Field<'m>| {
+            let values = &field.attribute.values;
+            let worded = values
+                .iter()
+                .all(|value| value.said.chars().any(char::is_alphabetic));
+            let coded = values.iter().all(|value| value.text() != value.said);
+            field.attribute.role == Role::Category
+                && (2..=MOST).contains(&values.len())
+                && worded
+                && (coded || !only)
+        };
+        let own = source.own(|_| true);
+        let all: Vec<&'s Field<'m>> = own.into_iter().filter(fits).collect();
+        let field = *dice.pick(&all)?;
+        let attribute = field.attribute;
+        let known: Vec<&Value> = attribute
+            .values
+            .iter()
+            .filter(|value| !value.is_unknown())
+            .collect();
+        let unknown = attribute.values.len() - known.len();
+        (known.len() > 1).then_some(Self {
+            field,
+            known,
+            unknown,
+        })
+    }
+
+    /// Two of the codes that say something.
+    fn two(&self, dice: &mut Dice) -> Option<[&'m Value; 2]> {
+        let mut all = dice.shuffled(self.known.clone()).into_iter();
+        Some([all.next()?, all.next()?])
+    }
+
+    fn is(&self, value: &Value) -> String {
+        format!("{} = {}", self.field.sql, value.sql)
+    }
+
+    /// That a row has one of the codes that say something.
+    fn is_known(&self) -> String {
+        let all: Vec<&str> = self.known.iter().map(|value| value.sql.as_str()).collect();
+        format!("{} IN ({})", self.field.sql, all.join(", "))
+    }
+
+    /// The rows of a kind in the plural: "women", "paused campaigns", "claims with status open".
+    fn kind(&self, source: &Source<'m>, value: &Value, dice: &mut Dice) -> String {
+        let of_people = words::is_person(&source.subject.one);
+        match people(value).filter(|_| of_people && is_sex(self.field.attribute)) {
+            Some(people) if dice.chance(0.75) => people.to_owned(),
+            _ => {
+                let condition = on_value(self.field, value, of_people, dice);
+                subject_called(source, &source.subject.many, &[condition], dice)
+            }
+        }
+    }
+
+    /// A name for what is computed of a kind.
+    fn name(&self, source: &Source<'m>, value: &Value) -> String {
+        let noun = &self.field.attribute.noun;
+        let of_people = words::is_person(&source.subject.one) && is_sex(self.field.attribute);
+        source.free_name(&match people(value).filter(|_| of_people) {
+            Some(people) => people.to_owned(),
+            None if is_answer(self.field.attribute) && value.said == "yes" => format!("with_{}", snake(noun)),
+            None if is_answer(self.field.attribute) => format!("without_{}", snake(noun)),
+            None => snake(&value.said),
+        })
+    }
+}
+
+/// Conditions that are about none of these.
+fn beside(source: &Source<'_>, taken: &[&str], most: usize, dice: &mut Dice) -> Vec<Condition> {
+    let mut found = conditions::some(source, dice, most);
+    found.retain(|condition| !taken.contains(&condition.about.as_str()));
+    conditions::complete(source, dice, &mut found);
+    found
+}
+
+/// A grouping by something else.
+fn grouping(source: &Source<'_>, taken: &[&str], dice: &mut Dice) -> Option<Dimension> {
+    dimensions::draw(source, dice, 0.25)
+        .filter(|d| !taken.contains(&d.about.as_str()) && !d.noun.ends_with(" flag"))
+}
+
+/// The query of figures in groups, if there is a grouping.
+fn drafted(
+    question: String,
+    dimension: Option<&Dimension>,
+    figures: &str,
+    source: &Source<'_>,
+    conditions: &[Condition],
+    rest: &str,
+) -> Draft {
+    match dimension {
+        Some(dimension) => {
+            let rest = format!("{rest}{}", dimension.order());
+            Draft::group(question, dimension, figures, source, conditions, &rest)
+        }
+        None => Draft::select(question, figures, source, conditions, rest),
+    }
+}
+
+/// ", by month"; nothing where there is no grouping.
+fn by(dimension: Option<&Dimension>, dice: &mut Dice) -> String {
+    dimension.map_or_else(String::new, |d| {
+        format!(
+            " {} {}",
+            dice.word(&["by", "per", "for each", "for every"]),
+            d.noun
+        )
+    })
+}
+
+/// The share of one code among the rows whose code says something.
+pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let codes = Codes::draw(&source, false, dice).filter(|codes| codes.unknown > 0)?;
+    let value = *dice.pick(&codes.known)?;
+    let own = codes.field.sql.as_str();
+    let dimension = if dice.chance(0.55) {
+        grouping(&source, &[own], dice)
+    } else {
+        None
+    };
+    let mut taken = vec![own];
+    taken.extend(dimension.as_ref().map(|d| d.about.as_str()));
+    let conditions = beside(&source, &taken, 1, dice);
+    let (is, known) = (codes.is(value), codes.is_known());
+    let (times, word, digits) = match dice.below(5) {
+        0 | 1 => ("100 * ", "percentage", false),
+        2 => ("100 * ", "percentage", true),
+        _ => ("", dice.word(&["share", "share", "proportion"]), false),
+    };
+    let share = if dimension.is_some() && dice.chance(0.5) {
+        format!("{times}SAFE_DIVIDE(COUNTIF({is}), COUNTIF({known}))")
+    } else {
+        format!("{times}COUNTIF({is}) / COUNTIF({known})")
+    };
+    let share = if digits {
+        format!("ROUND({share}, 1)")
+    } else {
+        share
+    };
+    let noun = &codes.field.attribute.noun;
+    let rows = subject(&source, &conditions, dice);
+    let kind = codes.kind(&source, value, dice);
+    let with_known = if is_answer(codes.field.attribute) {
+        format!("{rows} for which {noun} is known")
+    } else {
+        let own = dice.word(&["a known", "known"]);
+        if conditions.is_empty() {
+            format!("{rows} with {own} {noun}")
+        } else {
+            format!("{rows}, of those with {own} {noun},")
+        }
+    };
+    let by = by(dimension.as_ref(), dice);
+    let style = style(dice);
+    let text = match style {
+        Style::Terse => format!("{word} of {kind} among {with_known}{by}"),
+        Style::Sentence if conditions.is_empty() => format!("What {word} of {with_known} are {kind}{by}"),
+        Style::Sentence => format!("What is the {word} of {kind} among {with_known}{by}"),
+        Style::Order => format!(
+            "{} the {word} of {kind} among {with_known}{by}",
+            dice.word(&["Show", "Compute", "Give"])
+        ),
+    };
+    let text = text.trim_end_matches(',').to_owned();
+    let text = if digits {
+        format!("{text}, rounded to one decimal")
+    } else {
+        text
+    };
+    let figures = match &dimension {
+        Some(_) => format!(
+            "{share} AS {}",
+            source.free_name(if times.is_empty() { "share" } else { "percentage" })
+        ),
+        None => share,
+    };
+    let question = finished(style, &text, dice);
+    Some(drafted(
+        question,
+        dimension.as_ref(),
+        &figures,
+        &source,
+        &conditions,
+        "",
+    ))
+}
+
+/// A figure of the rows that fulfil a condition, and how it is called.
+struct Figure<'s, 'm> {
+    field: Option<&'s Field<'m>>,
+    sums: bool,
+}
+
+impl<'s, 'm> Figure<'s, 'm> {
+    fn draw(source: &'s Source<'m>, taken: &[&str], counts: f32, dice: &mut Dice) -> Option<Self> {
+        if dice.chance(counts) {
+            return Some(Self {
+                field: None,
+                sums: false,
+            });
+        }
+        let fields = source.own(|a| a.measure().is_some());
+        let field = *dice.pick(&fields)?;
+        let measure = field.attribute.measure()?;
+        let sums = measure.additive && !measure.aggregated && dice.chance(0.35);
+        (!taken.contains(&field.sql.as_str())).then_some(Self {
+            field: Some(field),
+            sums,
+        })
+    }
+
+    fn sql(&self, condition: &str) -> String {
+        match self.field {
+            None => format!("COUNTIF({condition})"),
+            Some(field) if self.sums => format!("SUM(IF({condition}, {}, 0))", field.sql),
+            Some(field) => format!("AVG(IF({condition}, {}, NULL))", field.sql),
+        }
+    }
+
+    /// "average number of calls"
+    fn said(&self, dice: &mut Dice) -> String {
+        let Some(field) = self.field else {
+            return "number".to_owned();
+        };
+        let noun = &field.attribute.noun;
+        let counted = field.attribute.measure().is_some_and(|m| m.counted);
+        let of = if counted && dice.chance(0.6) {
+            "number of "
+        } else {
+            ""
+        };
+        let word = if self.sums {
+            "total"
+        } else {
+            dice.word(&["average", "average", "mean"])
+        };
+        format!(
+            "{word} {of}{}",
+            noun.strip_prefix(&format!("{word} ")).unwrap_or(noun)
+        )
+    }
+
+    fn taken(&self) -> Option<&str> {
+        self.field.map(|field| field.sql.as_str())
+    }
+}
+
+/// A figure of one kind less that of another, or divided by it.
+pub(super) fn apart(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let codes = Codes::draw(&source, false, dice)?;
+    let [first, second] = codes.two(dice)?;
+    let own = codes.field.sql.as_str();
+    let divided = dice.chance(0.4);
+    let figure = Figure::draw(&source, &[own], if divided { 0.6 } else { 0.15 }, dice)?;
+    let mut taken = vec![own];
+    taken.extend(figure.taken());
+    let dimension = if dice.chance(0.45) {
+        grouping(&source, &taken, dice)
+    } else {
+        None
+    };
+    taken.extend(dimension.as_ref().map(|d| d.about.as_str()));
+    let conditions = beside(&source, &taken, usize::from(dice.chance(0.3)), dice);
+    let (a, b) = (figure.sql(&codes.is(first)), figure.sql(&codes.is(second)));
+    let sql = if divided {
+        format!("SAFE_DIVIDE({a}, {b})")
+    } else {
+        format!("{a} - {b}")
+    };
+    let (one, other) = (
+        codes.kind(&source, first, dice),
+        codes.kind(&source, second, dice),
+    );
+    let (figure_said, by) = (figure.said(dice), by(dimension.as_ref(), dice));
+    let among = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" among {}", subject(&source, &conditions, dice))
+    };
+    let style = style(dice);
+    let what = match (divided, figure.field.is_some()) {
+        (true, false) => format!("ratio of {one} to {other}"),
+        (true, true) => format!("ratio of the {figure_said} of {one} to that of {other}"),
+        (false, _) => match dice.below(3) {
+            0 => format!("difference between the {figure_said} of {one} and that of {other}"),
+            1 => format!("difference between the {figure_said} of {one} and the {figure_said} of {other}"),
+            _ => format!("{figure_said} of {one} minus that of {other}"),
+        },
+    };
+    let text = match style {
+        Style::Terse => format!("{what}{among}{by}"),
+        Style::Sentence => format!("What is the {what}{among}{by}"),
+        Style::Order => format!(
+            "{} the {what}{among}{by}",
+            dice.word(&["Compute", "Show", "Give"])
+        ),
+    };
+    let alias = source.free_name(if divided { "ratio" } else { "difference" });
+    let question = finished(style, &text, dice);
+    let figures = format!("{sql} AS {alias}");
+    Some(drafted(
+        question,
+        dimension.as_ref(),
+        &figures,
+        &source,
+        &conditions,
+        "",
+    ))
+}
+
+/// Groups in which one kind has more than the other.
+pub(super) fn exceeds(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let codes = Codes::draw(&source, false, dice)?;
+    let [first, second] = codes.two(dice)?;
+    let own = codes.field.sql.as_str();
+    let figure = Figure::draw(&source, &[own], 0.35, dice)?;
+    let mut taken = vec![own];
+    taken.extend(figure.taken());
+    let dimension = dimensions::by_value(&source, dice)
+        .filter(|d| !taken.contains(&d.about.as_str()) && !d.noun.ends_with(" flag"))?;
+    let (a, b) = (figure.sql(&codes.is(first)), figure.sql(&codes.is(second)));
+    let (name, other_name) = (codes.name(&source, first), codes.name(&source, second));
+    if name == other_name {
+        return None;
+    }
+    let (one, other) = (
+        codes.kind(&source, first, dice),
+        codes.kind(&source, second, dice),
+    );
+    let many = dimension.many();
+    let figure_said = figure.said(dice);
+    let style = style(dice);
+    let (exceeds, two) = match figure.field {
+        None => (format!("more {one} than {other}"), "both numbers"),
+        Some(_) => (
+            format!("a higher {figure_said} for {one} than for {other}"),
+            "both figures",
+        ),
+    };
+    let text = match style {
+        Style::Terse => format!("{many} with {exceeds}, with {two}"),
+        Style::Sentence if figure.field.is_some() && dice.chance(0.5) => {
+            format!("In which {many} is the {figure_said} of {one} above that of {other}? Show {two}")
+        }
+        Style::Sentence => format!("Which {many} have {exceeds}? Show {two}"),
+        Style::Order => format!(
+            "{} the {many} with {exceeds}, with {two}",
+            dice.word(&["List", "Find", "Show"])
+        ),
+    };
+    Some(Draft::group(
+        finished(style, &text, dice),
+        &dimension,
+        &format!("{a} AS {name}, {b} AS {other_name}"),
+        &source,
+        &[],
+        &format!(" HAVING {a} > {b}"),
+    ))
+}
+
+/// How many of each kind in every group, and now and then their ratio.
+pub(super) fn side_by_side(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let codes = Codes::draw(&source, true, dice)?;
+    let own = codes.field.sql.as_str();
+    let dimension = grouping(&source, &[own], dice)?;
+    let conditions = beside(
+        &source,
+        &[own, dimension.about.as_str()],
+        usize::from(dice.chance(0.25)),
+        dice,
+    );
+    let [first, second] = codes.two(dice)?;
+    let (name, other_name) = (codes.name(&source, first), codes.name(&source, second));
+    if name == other_name {
+        return None;
+    }
+    let (a, b) = (
+        format!("COUNTIF({})", codes.is(first)),
+        format!("COUNTIF({})", codes.is(second)),
+    );
+    let mut figures = format!("{a} AS {name}, {b} AS {other_name}");
+    let (one, other) = (
+        codes.kind(&source, first, dice),
+        codes.kind(&source, second, dice),
+    );
+    let ratio = if dice.chance(0.3) {
+        figures.push_str(&format!(
+            ", SAFE_DIVIDE({a}, {b}) AS {}",
+            source.free_name("ratio")
+        ));
+        format!(" and the ratio of {one} to {other}")
+    } else {
+        String::new()
+    };
+    let among = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" among {}", subject(&source, &conditions, dice))
+    };
+    let noun = &dimension.noun;
+    let and = if ratio.is_empty() { " and" } else { "," };
+    let style = style(dice);
+    let text = match style {
+        Style::Terse => format!("number of {one}{and} number of {other}{ratio} per {noun}{among}"),
+        Style::Sentence if ratio.is_empty() => {
+            format!("How many {one} and how many {other} are there per {noun}{among}")
+        }
+        Style::Sentence => {
+            format!("For each {noun}, what is the number of {one}, the number of {other}{ratio}{among}")
+        }
+        Style::Order => format!(
+            "For each {noun}, {} the number of {one}{and} the number of {other}{ratio}{among}",
+            dice.word(&["show", "give", "count"]).replace("count", "show")
+        ),
+    };
+    let question = finished(style, &text, dice);
+    Some(drafted(
+        question,
+        Some(&dimension),
+        &figures,
+        &source,
+        &conditions,
+        "",
+    ))
+}
+
+/// A figure of each code, which is spelled out.
+pub(super) fn spelled(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let codes = Codes::draw(&source, true, dice)?;
+    let attribute = codes.field.attribute;
+    let metric = if dice.chance(0.6) {
+        metrics::count(&source)
+    } else {
+        metrics::of_number(&source, dice)?
+    };
+    let conditions = beside(
+        &source,
+        &[codes.field.sql.as_str()],
+        usize::from(dice.chance(0.4)),
+        dice,
+    );
+    if conditions
+        .iter()
+        .any(|c| Some(&c.about) == metric.argument.as_ref())
+    {
+        return None;
+    }
+    let cases: Vec<String> = attribute
+        .values
+        .iter()
+        .map(|value| format!("WHEN {} THEN {}", value.sql, Value::string(&value.said).sql))
+        .collect();
+    let last = attribute.noun.rsplit(' ').next().unwrap_or(&attribute.noun);
+    let alias = source.free_name(&format!("{}_name", snake(last)));
+    let largest = dice.chance(0.4);
+    let rest = if largest {
+        format!(" GROUP BY {alias} ORDER BY {} DESC", metric.alias)
+    } else {
+        format!(" GROUP BY {alias}")
+    };
+    let rows = subject(&source, &conditions, dice);
+    let what = metric.short(&rows, conditions.is_empty(), dice);
+    let said: Vec<String> = attribute.values.iter().map(|value| value.said.clone()).collect();
+    let noun = &attribute.noun;
+    let spelled = match dice.below(4) {
+        0 => format!("{noun} as text ({})", said.join(", ")),
+        1 => format!("{noun} (as text)"),
+        2 => format!("{noun} in words"),
+        _ => format!("{noun}, spelled out"),
+    };
+    let order = if largest {
+        dice.word(&[", largest first", ", highest first"])
+    } else {
+        ""
+    };
+    let style = style(dice);
+    let text = match style {
+        Style::Terse => format!("{what} by {spelled}{order}"),
+        Style::Sentence => format!("What is the {what} per {spelled}{order}"),
+        Style::Order => format!("Show {spelled}, with the {what}{order}"),
+    };
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!(
+            "CASE {} {} END AS {alias}, {} AS {}",
+            codes.field.sql,
+            cases.join(" "),
+            metric.sql,
+            metric.alias
+        ),
+        &source,
+        &conditions,
+        &rest,
+    ))
+}
