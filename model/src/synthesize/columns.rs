@@ -6,6 +6,8 @@ mod nouns;
 mod roles;
 mod stored;
 
+pub(super) use roles::is_weight;
+
 use nouns::{head, is_open_end, noun, told, told_as_name};
 use roles::{is_part, measured, role};
 use stored::Stored;
@@ -134,6 +136,8 @@ impl Attribute {
         }
         let role = match role {
             _ if stored.is_none() && !values.is_empty() && data_type == DataType::Int64 => Role::Category,
+            // What a row stands for is nobody's figure.
+            Role::Measure(_) if is_weight(&noun) => Role::Other,
             Role::Measure(measure) => {
                 let mut measure = measured(&noun, &column.name, measure);
                 // What lies between two bounds is a grade, and grades are not added up.

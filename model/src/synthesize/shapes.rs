@@ -32,7 +32,7 @@ use super::conditions::Condition;
 use super::dice::Dice;
 use super::dimensions::{self, Dimension};
 use super::phrases::where_clause;
-use super::source::{Field, Source, path};
+use super::source::{Field, Source, path, snake};
 use super::tables::{Array, Elements, Model, Table};
 use super::weights::Weights;
 
@@ -289,13 +289,33 @@ fn is_shown(field: &Field<'_>) -> bool {
 
 /// Whether a column tells a row without a name from others, to whom it is shown.
 fn is_told(attribute: &Attribute) -> bool {
-    matches!(attribute.role, Role::Category | Role::Measure(_) | Role::Year) && attribute.path.len() == 1
+    matches!(
+        attribute.role,
+        Role::Category | Role::Measure(_) | Role::Year | Role::Time
+    ) && attribute.path.len() == 1
+}
+
+/// A column in a list of rows: a time that is kept as something else has a name there.
+fn shown_as(source: &Source<'_>, field: &Field<'_>) -> String {
+    if field.attribute.stored.is_none() {
+        return field.sql.clone();
+    }
+    format!(
+        "{} AS {}",
+        field.sql,
+        source.free_name(&snake(&field.attribute.noun))
+    )
 }
 
 /// A select list; none where two of its columns would be called the same, which BigQuery refuses.
 fn select(columns: &[String]) -> Option<String> {
     let name = |column: &String| {
-        let last = column.rsplit(" AS ").next().unwrap_or(column);
+        // "CAST(day AS STRING)" names nothing.
+        let last = column
+            .rsplit(" AS ")
+            .next()
+            .filter(|name| !name.contains(')'))
+            .unwrap_or(column);
         last.rsplit('.').next().unwrap_or(last).to_lowercase()
     };
     let mut seen = std::collections::HashSet::new();

@@ -208,7 +208,9 @@ fn what_is_cut_off_comes_in_one_order() {
         let by_name = order.contains(", ")
             || !order.contains(' ')
             || order.ends_with(" DESC") && pair.shape == "rows_latest";
-        assert!(inner || by_name, "{sql}");
+        // Of equal numbers alone it is all the same which comes.
+        let alone = start.starts_with(&format!("SELECT {} FROM ", order.trim_end_matches(" DESC")));
+        assert!(inner || by_name || alone, "{sql}");
     }
 }
 

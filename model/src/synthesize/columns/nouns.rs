@@ -5,18 +5,21 @@ use bigquill_analysis::schema::{Column, DataType};
 use super::super::descriptions;
 use super::super::units::{self, Unit};
 use super::super::words;
+use super::roles::is_weight;
 use super::{Event, Role, event};
 
 /// Most words of a noun that stands for a name that nobody can read.
 const LONGEST: usize = 9;
 
+/// Letters up to which a word that the description has not says nothing.
+const SHORTEST: usize = 5;
+
 /// Short words that names have and everybody reads.
 const READ: &[&str] = &[
-    "id", "at", "on", "in", "of", "is", "to", "by", "no", "up", "for", "per", "and", "the", "day", "age",
-    "tax", "fee", "net", "tip", "due", "end", "new", "old", "top", "low", "raw", "sex", "pay", "job", "lab",
-    "bed", "car", "bus", "gas", "oil", "air", "sum", "max", "min", "avg", "num", "pct", "qty", "lat", "lon",
-    "lng", "own", "has", "was", "out", "off", "km", "kg", "cm", "mm", "ms", "web", "app", "ad", "bid", "row",
-    "key", "zip", "tag", "all", "two", "one", "non", "pre", "sub",
+    "id", "at", "on", "in", "of", "is", "to", "by", "no", "up", "per", "and", "the", "day", "age", "tax",
+    "fee", "net", "tip", "due", "end", "new", "sex", "pay", "car", "bus", "gas", "oil", "air", "max", "min",
+    "avg", "num", "pct", "qty", "lat", "lon", "lng", "km", "kg", "cm", "mm", "ms", "web", "app", "ad", "zip",
+    "tag",
 ];
 
 /// What the description calls a column whose name nobody can read: "received quantity" for `qtyRcv`.
@@ -40,7 +43,7 @@ pub(super) fn told(column: &Column) -> Option<String> {
     // The sex of the respondent is asked for as the sex.
     let general = ["index", "level", "type", "kind", "size", "share", "part"];
     match noun.split_once(" of the ") {
-        Some((own, _)) if listed && !general.contains(&own) => Some(own.to_owned()),
+        Some((own, _)) if listed && !general.contains(&own) || is_weight(own) => Some(own.to_owned()),
         _ => Some(noun),
     }
 }
@@ -75,7 +78,14 @@ fn is_cryptic(name: &str, description: &str) -> bool {
     if described.is_empty() {
         return false;
     }
-    words::raw(name).iter().any(|word| {
+    let own = words::raw(name);
+    let known =
+        |word: &String| described.contains(word) || READ.contains(&word.as_str()) || words::is_known(word);
+    // Short words of which the description has none.
+    if own.iter().all(|word| word.len() <= SHORTEST && !known(word)) {
+        return true;
+    }
+    own.iter().any(|word| {
         let plain = described.contains(word) || READ.contains(&word.as_str());
         let figures = word.chars().any(char::is_numeric);
         let letters = word.chars().any(char::is_alphabetic);

@@ -318,7 +318,9 @@ pub(super) fn role(column: &Column, words: &[String]) -> Role {
                     || raw.contains(&"id".to_owned()))
             {
                 Role::Key
-            } else if !counts && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str()))
+            } else if !counts
+                && (integer || last != "index")
+                && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str()))
             {
                 Role::Other
             } else {
@@ -356,6 +358,17 @@ fn string_role(column: &Column, last: &str, last_raw: &str) -> Role {
 const PARTS: &[&str] = &[
     "quartile", "quintile", "decile", "tercile", "stratum", "wave", "round", "band", "class",
 ];
+
+/// Whether a noun means how many rows of the population a row of a sample stands for.
+pub(in super::super) fn is_weight(noun: &str) -> bool {
+    let weights = ["weight", "weighting factor", "expansion factor"];
+    let of_sample = ["sampling ", "survey ", "design ", "population ", "sample "];
+    weights[1..].contains(&noun)
+        || of_sample.iter().any(|start| {
+            noun.strip_prefix(start)
+                .is_some_and(|rest| weights.contains(&rest))
+        })
+}
 
 /// Whether a whole number of this noun only tells to which part of all something belongs.
 pub(super) fn is_part(noun: &str) -> bool {

@@ -39,10 +39,12 @@ impl Stored {
                 Self::Seconds
             });
         }
-        let form = column
-            .description
-            .split([' ', ',', ';', '(', ')'])
-            .find_map(form)?;
+        let all: Vec<&str> = column.description.split([' ', ',', ';', '(', ')']).collect();
+        let place = all.iter().position(|word| form(word).is_some())?;
+        // "YYYY-MM-DD HH:MM:SS" has a space in it.
+        let time = all.get(place + 1).filter(|word| word.starts_with("HH"));
+        let whole = time.map_or_else(|| all[place].to_owned(), |time| format!("{} {time}", all[place]));
+        let form = form(&whole)?;
         Some(Self::Written { form, is_number })
     }
 

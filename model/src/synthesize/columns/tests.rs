@@ -148,6 +148,10 @@ fn times_are_read_out_of_numbers_and_texts() {
         "PARSE_DATE('%d.%m.%Y', d)"
     );
     assert_eq!(
+        sql("STRING", "time of the scan as text YYYY-MM-DD HH:MM:SS"),
+        "PARSE_TIMESTAMP('%Y-%m-%d %H:%M:%S', d)"
+    );
+    assert_eq!(
         sql("INT64", "time of the reading in unix seconds"),
         "TIMESTAMP_SECONDS(d)"
     );

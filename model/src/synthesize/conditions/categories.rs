@@ -46,18 +46,25 @@ pub(in super::super) fn on_value(
         return answer(equal, noun, value.said.eq_ignore_ascii_case("yes"), is_person);
     }
     if let (true, Some(people)) = (is_person && is_sex(attribute), people(value)) {
+        let said = value.said.to_lowercase();
+        let adjective = ["male", "female"].contains(&said.as_str());
+        let post = if !adjective || dice.chance(0.6) {
+            people
+        } else {
+            said.as_str()
+        };
         return Condition {
             sql: equal,
-            adjective: Some(value.said.to_lowercase()),
-            post: format!(
-                "who are {}",
-                if dice.chance(0.6) {
-                    people
+            post: format!("who are {post}"),
+            predicate: format!(
+                "is {}",
+                if adjective {
+                    said.clone()
                 } else {
-                    value.said.as_str()
+                    words::with_article(&said)
                 }
             ),
-            predicate: format!("is {}", value.said),
+            adjective: adjective.then_some(said),
             ..Condition::default()
         };
     }
@@ -179,6 +186,8 @@ pub(in super::super) fn people(value: &Value) -> Option<&'static str> {
     match value.said.to_lowercase().as_str() {
         "male" | "man" | "men" => Some("men"),
         "female" | "woman" | "women" => Some("women"),
+        "boy" => Some("boys"),
+        "girl" => Some("girls"),
         _ => None,
     }
 }

@@ -168,30 +168,29 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         share
     };
     let noun = &codes.field.attribute.noun;
-    let rows = subject(&source, &conditions, dice);
     let kind = codes.kind(&source, value, dice);
-    let with_known = if is_answer(codes.field.attribute) {
-        format!("{rows} for which {noun} is known")
+    let post = if is_answer(codes.field.attribute) || dice.chance(0.3) {
+        format!("whose {noun} is known")
     } else {
-        let own = dice.word(&["a known", "known"]);
-        if conditions.is_empty() {
-            format!("{rows} with {own} {noun}")
-        } else {
-            format!("{rows}, of those with {own} {noun},")
-        }
+        format!("with {} {noun}", dice.word(&["a known", "known"]))
     };
+    let mut said = conditions.clone();
+    said.push(Condition {
+        post,
+        ..Condition::default()
+    });
+    let rows = subject(&source, &said, dice);
     let by = by(dimension.as_ref(), dice);
     let style = style(dice);
     let text = match style {
-        Style::Terse => format!("{word} of {kind} among {with_known}{by}"),
-        Style::Sentence if conditions.is_empty() => format!("What {word} of {with_known} are {kind}{by}"),
-        Style::Sentence => format!("What is the {word} of {kind} among {with_known}{by}"),
+        Style::Sentence if conditions.is_empty() => format!("What {word} of {rows} are {kind}{by}"),
+        Style::Terse => format!("{word} of {kind} among {rows}{by}"),
+        Style::Sentence => format!("What is the {word} of {kind} among {rows}{by}"),
         Style::Order => format!(
-            "{} the {word} of {kind} among {with_known}{by}",
+            "{} the {word} of {kind} among {rows}{by}",
             dice.word(&["Show", "Compute", "Give"])
         ),
     };
-    let text = text.trim_end_matches(',').to_owned();
     let text = if digits {
         format!("{text}, rounded to one decimal")
     } else {
@@ -342,6 +341,9 @@ pub(super) fn apart(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 /// Groups in which one kind has more than the other.
 pub(super) fn exceeds(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
+    if source.table.filter_required || source.table.sharded {
+        return None;
+    }
     let codes = Codes::draw(&source, false, dice)?;
     let [first, second] = codes.two(dice)?;
     let own = codes.field.sql.as_str();

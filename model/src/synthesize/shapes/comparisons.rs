@@ -1,6 +1,7 @@
 //! Rows whose columns are compared with each other or with the whole, the first of an order without a name, pairs of
 //! groups.
 
+use super::super::columns::Attribute;
 use super::super::conditions::{self, with_its_article};
 use super::super::dice::Dice;
 use super::super::dimensions;
@@ -9,7 +10,7 @@ use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::Field;
 use super::super::words;
 use super::groups::conditions_beside;
-use super::{Context, Draft, Reach, select, source, tie};
+use super::{Context, Draft, Reach, select, shown_as, source, tie};
 
 /// The last word of a noun before "of", "in" and the like.
 fn kind(noun: &str) -> &str {
@@ -17,6 +18,12 @@ fn kind(noun: &str) -> &str {
         .iter()
         .fold(noun, |noun, end| noun.split(end).next().unwrap_or(noun));
     head.rsplit(' ').next().unwrap_or(head)
+}
+
+/// Whether one is a part of the other, as ringed birds are of birds.
+pub(super) fn is_part_of(a: &Attribute, b: &Attribute) -> bool {
+    let within = |a: &str, b: &str| a.starts_with(b) || a.ends_with(b);
+    within(&a.noun, &b.noun) || within(&b.noun, &a.noun)
 }
 
 /// How many rows have more of one thing than of another.
@@ -29,7 +36,7 @@ pub(super) fn more_than(context: Context<'_>, dice: &mut Dice) -> Option<Draft> 
             let (one, other) = (a.attribute.measure()?, b.attribute.measure()?);
             let alike = a.attribute.unit == b.attribute.unit && one.counted == other.counted;
             let same = kind(&a.attribute.noun) == kind(&b.attribute.noun);
-            if a.sql != b.sql && alike && same && a.attribute.noun != b.attribute.noun {
+            if a.sql != b.sql && alike && same && !is_part_of(a.attribute, b.attribute) {
                 pairs.push((a, b));
             }
         }
@@ -226,8 +233,8 @@ pub(super) fn top_told(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         (Style::Order, _) => format!("Show {listed} of the {number} {rows} with {which}"),
     };
     // The next column settles ties.
-    let columns: Vec<String> = shown.iter().map(|f| f.sql.clone()).collect();
-    let next = columns.iter().find(|sql| **sql != by.sql)?;
+    let columns: Vec<String> = shown.iter().map(|f| shown_as(&source, f)).collect();
+    let next = shown.iter().find(|f| f.sql != by.sql)?.sql.clone();
     Some(Draft {
         question: finished(style, &text, dice),
         sql: format!(
@@ -235,7 +242,7 @@ pub(super) fn top_told(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
             select(&columns)?,
             source.from,
             where_clause(&conditions),
-            order(&tie(&by.sql, next))
+            order(&tie(&by.sql, &next))
         ),
     })
 }

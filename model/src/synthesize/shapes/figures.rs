@@ -350,7 +350,7 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         }
     };
     let fields = source.own(|a| match a.role {
-        Role::Category => a.values.len() >= 2 && a.values.len() <= 6,
+        Role::Category => (2..=6).contains(&a.values.len()) && !conditions::is_answer(a),
         Role::Flag => true,
         Role::Time => a.missing.is_some(),
         _ => false,

@@ -1,7 +1,7 @@
 //! Statistics of columns: correlation, spread, means by weights and of ratios, parts of a sum, weighted samples.
 
-use super::super::columns::Role;
-use super::super::conditions;
+use super::super::columns::is_weight;
+use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension};
 use super::super::metrics::{self, Kind};
@@ -23,7 +23,7 @@ fn of_row(field: &Field<'_>) -> String {
 
 /// Two numbers of a row.
 fn two<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<[&'s Field<'m>; 2]> {
-    let fields = source.own(|a| a.measure().is_some() && !is_weight(&a.noun));
+    let fields = source.own(|a| a.measure().is_some());
     let mut all = dice.shuffled(fields).into_iter();
     let (one, other) = (all.next()?, all.next()?);
     (one.attribute.noun != other.attribute.noun).then_some([one, other])
@@ -38,50 +38,64 @@ fn grouping(source: &Source<'_>, taken: &[&str], chance: f32, dice: &mut Dice) -
         .filter(|d| !taken.contains(&d.about.as_str()) && !d.noun.ends_with(" flag"))
 }
 
-/// The figure, of all rows or in groups, asked for as `what`.
+/// A figure, and how it is asked for.
+struct Figure<'t> {
+    /// "correlation between age and income"
+    what: String,
+    /// What is said at the end: ", using the sampling weight".
+    tail: String,
+    sql: String,
+    alias: String,
+    /// What it is about.
+    taken: &'t [&'t str],
+}
+
+/// The figure, of all rows or in groups.
 fn drafted(
-    what: &str,
-    sql: &str,
-    alias: &str,
+    figure: &Figure<'_>,
     source: &Source<'_>,
     dimension: Option<&Dimension>,
-    taken: &[&str],
     dice: &mut Dice,
 ) -> Draft {
     let mut conditions = match dimension {
         Some(dimension) => conditions_beside(source, dimension, None, 1, dice),
         None => conditions::some(source, dice, 1),
     };
-    conditions.retain(|c| !taken.contains(&c.about.as_str()));
+    conditions.retain(|c| !figure.taken.contains(&c.about.as_str()));
     conditions::complete(source, dice, &mut conditions);
     let of = if conditions.is_empty() && dice.chance(0.6) {
         String::new()
     } else {
         format!(" of {}", subject(source, &conditions, dice))
     };
+    let what = format!("{}{of}", figure.what);
+    asked(&what, figure, source, dimension, &conditions, dice)
+}
+
+/// The same where `what` says of which rows it is.
+fn asked(
+    what: &str,
+    figure: &Figure<'_>,
+    source: &Source<'_>,
+    dimension: Option<&Dimension>,
+    conditions: &[Condition],
+    dice: &mut Dice,
+) -> Draft {
     let style = style(dice);
-    let alias = source.free_name(alias);
+    let (tail, sql) = (&figure.tail, &figure.sql);
+    let named = format!("{sql} AS {}", source.free_name(&figure.alias));
     let Some(dimension) = dimension else {
-        let sql = if dice.chance(0.6) {
-            format!("{sql} AS {alias}")
-        } else {
-            sql.to_owned()
-        };
-        return Draft::select(
-            shown(style, &format!("{what}{of}"), dice),
-            &sql,
-            source,
-            &conditions,
-            "",
-        );
+        let question = shown(style, &format!("{what}{tail}"), dice);
+        return Draft::select(question, &named, source, conditions, "");
     };
-    let by = format!("{} {}", dice.word(&["by", "per", "for each"]), dimension.noun);
+    let by = dice.word(&["by", "per", "for each"]);
+    let question = shown(style, &format!("{what} {by} {}{tail}", dimension.noun), dice);
     Draft::group(
-        shown(style, &format!("{what}{of} {by}"), dice),
+        question,
         dimension,
-        &format!("{sql} AS {alias}"),
+        &named,
         source,
-        &conditions,
+        conditions,
         &dimension.order(),
     )
 }
@@ -100,12 +114,15 @@ pub(super) fn correlation(context: Context<'_>, dice: &mut Dice) -> Option<Draft
     };
     let sql = format!("CORR({}, {})", a.sql, b.sql);
     Some(drafted(
-        &what,
-        &sql,
-        "correlation",
+        &Figure {
+            what,
+            tail: String::new(),
+            sql,
+            alias: "correlation".to_owned(),
+            taken: &taken,
+        },
         &source,
         dimension.as_ref(),
-        &taken,
         dice,
     ))
 }
@@ -130,144 +147,102 @@ pub(super) fn deviation(context: Context<'_>, dice: &mut Dice) -> Option<Draft> 
             dice.word(&["mean", "average"])
         );
         return Some(drafted(
-            &what,
-            &sql,
-            &format!("stddev_{name}"),
+            &Figure {
+                what,
+                tail: String::new(),
+                sql,
+                alias: format!("stddev_{name}"),
+                taken: &taken,
+            },
             &source,
             dimension.as_ref(),
-            &taken,
             dice,
         ));
     }
     let sql = format!("STDDEV({})", field.sql);
     let what = format!("standard deviation of the {noun}");
     Some(drafted(
-        &what,
-        &sql,
-        &format!("stddev_{name}"),
+        &Figure {
+            what,
+            tail: String::new(),
+            sql,
+            alias: format!("stddev_{name}"),
+            taken: &taken,
+        },
         &source,
         dimension.as_ref(),
-        &taken,
         dice,
     ))
-}
-
-/// Whether a noun means what rows of a sample stand for in the population.
-fn is_weight(noun: &str) -> bool {
-    [
-        "sampling weight",
-        "survey weight",
-        "expansion factor",
-        "weighting factor",
-        "design weight",
-        "population weight",
-    ]
-    .iter()
-    .any(|weight| noun.contains(weight))
 }
 
 /// A mean, a number or a share that counts every row as often as it stands for rows of the population.
 pub(super) fn weighted(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Tables, dice)?;
-    let weights = source.own(|a| matches!(a.role, Role::Measure(_)) && is_weight(&a.noun));
+    let weights = source.own(|a| is_weight(&a.noun));
     let weight = *dice.pick(&weights)?;
-    let (w, said) = (&weight.sql, &weight.attribute.noun);
-    let using = dice.word(&["using the", "with the", "weighted by the"]);
+    let w = weight.sql.as_str();
+    let using = dice.word(&["using the", "with the", "weighted by the", "from the"]);
+    let tail = format!(", {using} {}", weight.attribute.noun);
+    let mut conditions = Vec::new();
+    conditions::complete(&source, dice, &mut conditions);
     match dice.below(4) {
         0 => {
             let dimension = grouping(&source, &[w], 0.7, dice);
             let rows = &source.subject.many;
-            let what = match dice.below(2) {
-                0 => format!("estimated number of {rows} in the population"),
-                _ => format!("weighted number of {rows}"),
+            let figure = Figure {
+                what: match dice.below(2) {
+                    0 => format!("estimated number of {rows} in the population"),
+                    _ => format!("weighted number of {rows}"),
+                },
+                tail,
+                sql: format!("SUM({w})"),
+                alias: format!("estimated_{}", snake(rows)),
+                taken: &[],
             };
-            let what = format!("{what}, from the {said},");
-            // Nobody says twice of what.
-            let sql = format!("SUM({w})");
-            let by = dimension
-                .as_ref()
-                .map(|d| format!(" by {}", d.noun))
-                .unwrap_or_default();
-            let text = format!(
-                "{}{by}",
-                what.trim_end_matches(if by.is_empty() { "," } else { "" })
-            );
-            let text = if by.is_empty() {
-                text
-            } else {
-                text.replace(", from the", " from the").replace(", by", " by")
-            };
-            let style = style(dice);
-            let alias = source.free_name(&format!("estimated_{}", snake(rows)));
-            let (select, rest) = match &dimension {
-                Some(d) => (
-                    format!("{}, ", d.select),
-                    format!(" GROUP BY {}{}", d.group, d.order()),
-                ),
-                None => (String::new(), String::new()),
-            };
-            let mut conditions = Vec::new();
-            conditions::complete(&source, dice, &mut conditions);
-            Some(Draft::select(
-                shown(style, &text, dice),
-                &format!("{select}{sql} AS {alias}"),
+            Some(asked(
+                &figure.what,
+                &figure,
                 &source,
+                dimension.as_ref(),
                 &conditions,
-                &rest,
+                dice,
             ))
         }
         1 => {
             let part = (0..6).find_map(|_| {
-                conditions::one(&source, dice).filter(|c| !c.is_time && c.owner.is_none() && c.about != *w)
+                conditions::one(&source, dice).filter(|c| !c.is_time && c.owner.is_none() && c.about != w)
             })?;
             let dimension = grouping(&source, &[w, part.about.as_str()], 0.5, dice);
             let rows = subject(&source, std::slice::from_ref(&part), dice);
-            let what = format!("weighted share of {rows}, {using} {said}").replace("weighted by", "by");
-            let sql = format!("SUM(IF({}, {w}, 0)) / SUM({w})", part.sql);
-            let style = style(dice);
-            let text = match &dimension {
-                Some(d) => format!("{what}, by {}", d.noun),
-                None => what,
+            let figure = Figure {
+                what: format!("weighted share of {rows}"),
+                tail,
+                sql: format!("SUM(IF({}, {w}, 0)) / SUM({w})", part.sql),
+                alias: "weighted_share".to_owned(),
+                taken: &[],
             };
-            let (select, rest) = match &dimension {
-                Some(d) => (
-                    format!("{}, ", d.select),
-                    format!(" GROUP BY {}{}", d.group, d.order()),
-                ),
-                None => (String::new(), String::new()),
-            };
-            let mut conditions = Vec::new();
-            conditions::complete(&source, dice, &mut conditions);
-            let alias = source.free_name("weighted_share");
-            Some(Draft::select(
-                shown(style, &text, dice),
-                &format!("{select}{sql} AS {alias}"),
+            Some(asked(
+                &figure.what,
+                &figure,
                 &source,
+                dimension.as_ref(),
                 &conditions,
-                &rest,
+                dice,
             ))
         }
         _ => {
-            let fields = source.own(|a| a.measure().is_some() && !is_weight(&a.noun));
+            let fields = source.own(|a| a.measure().is_some());
             let field = *dice.pick(&fields)?;
-            let taken = [w.as_str(), field.sql.as_str()];
+            let taken = [field.sql.as_str()];
             let dimension = grouping(&source, &taken, 0.6, dice);
-            let what = format!(
-                "weighted {} {}, {using} {said},",
-                dice.word(&["mean", "average"]),
-                of_row(field)
-            )
-            .replace("weighted by", "by");
-            let sql = format!("SUM({} * {w}) / SUM({w})", field.sql);
-            let alias = format!("weighted_{}", snake(&field.attribute.name));
-            let mut draft = drafted(&what, &sql, &alias, &source, dimension.as_ref(), &taken, dice);
-            draft.question = draft
-                .question
-                .replace(", of ", " of ")
-                .replace(",?", "?")
-                .replace(",.", ".");
-            draft.question = draft.question.trim_end_matches(',').to_owned();
-            Some(draft)
+            let figure = Figure {
+                what: format!("weighted {} {}", dice.word(&["mean", "average"]), of_row(field)),
+                tail,
+                sql: format!("SUM({0} * {w}) / SUM({w})", field.sql),
+                alias: format!("weighted_{}", snake(&field.attribute.name)),
+                taken: &taken,
+            };
+            Some(drafted(&figure, &source, dimension.as_ref(), dice))
         }
     }
 }
@@ -300,12 +275,15 @@ pub(super) fn mean_by_quantity(context: Context<'_>, dice: &mut Dice) -> Option<
     let sql = format!("SUM({0} * {1}) / SUM({1})", rate.sql, amount.sql);
     let alias = format!("weighted_{}", snake(&rate.attribute.name));
     Some(drafted(
-        &what,
-        &sql,
-        &alias,
+        &Figure {
+            what,
+            tail: String::new(),
+            sql,
+            alias,
+            taken: &taken,
+        },
         &source,
         dimension.as_ref(),
-        &taken,
         dice,
     ))
 }
@@ -320,8 +298,7 @@ fn metrics_noun(field: &Field<'_>, dice: &mut Dice) -> String {
 /// The mean over rows of one number by another.
 pub(super) fn mean_ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
-    let sums =
-        source.own(|a| a.measure().is_some_and(|m| m.additive && !m.aggregated) && !is_weight(&a.noun));
+    let sums = source.own(|a| a.measure().is_some_and(|m| m.additive && !m.aggregated));
     let above = *dice.pick(&sums)?;
     let below: Vec<_> = sums
         .iter()
@@ -338,21 +315,25 @@ pub(super) fn mean_ratio(context: Context<'_>, dice: &mut Dice) -> Option<Draft>
         .strip_prefix("total ")
         .unwrap_or(&above.attribute.noun);
     let each = &source.subject.one;
-    let what = match dice.below(3) {
-        0 => format!("average {above_noun} per {one}"),
-        1 => format!("average over {} of {above_noun} per {one}", source.subject.many),
-        _ => format!("mean {above_noun} per {one}, taken {each} by {each},"),
+    let (what, tail) = match dice.below(3) {
+        0 => (format!("average {above_noun} per {one}"), String::new()),
+        1 => (
+            format!("average {above_noun} per {one}"),
+            format!(", averaged over {}", source.subject.many),
+        ),
+        _ => (
+            format!("mean {above_noun} per {one}"),
+            format!(", taken {each} by {each}"),
+        ),
     };
-    let sql = format!("AVG(SAFE_DIVIDE({}, {}))", above.sql, below.sql);
-    let alias = format!("{}_per_{}", snake(&above.attribute.name), snake(&one));
-    let mut draft = drafted(&what, &sql, &alias, &source, dimension.as_ref(), &taken, dice);
-    draft.question = draft
-        .question
-        .replace(",?", "?")
-        .replace(",.", ".")
-        .trim_end_matches(',')
-        .to_owned();
-    Some(draft)
+    let figure = Figure {
+        what,
+        tail,
+        sql: format!("AVG(SAFE_DIVIDE({}, {}))", above.sql, below.sql),
+        alias: format!("{}_per_{}", snake(&above.attribute.name), snake(&one)),
+        taken: &taken,
+    };
+    Some(drafted(&figure, &source, dimension.as_ref(), dice))
 }
 
 /// What part of one sum another is: calls at night in all calls.
@@ -399,12 +380,15 @@ pub(super) fn part_of_sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft
     };
     let sql = format!("{times}SUM({}) / SUM({})", part.sql, whole.sql);
     Some(drafted(
-        &what,
-        &sql,
-        if percent { "percentage" } else { "share" },
+        &Figure {
+            what,
+            tail: String::new(),
+            sql,
+            alias: (if percent { "percentage" } else { "share" }).to_owned(),
+            taken: &taken,
+        },
         &source,
         dimension.as_ref(),
-        &taken,
         dice,
     ))
 }
@@ -420,7 +404,6 @@ pub(super) fn sums_side_by_side(context: Context<'_>, dice: &mut Dice) -> Option
     let fields = source.own(|a| {
         a.measure()
             .is_some_and(|m| !m.aggregated && (m.additive || kind == Kind::Average))
-            && !is_weight(&a.noun)
     });
     let first = *dice.pick(&fields)?;
     // Columns of one kind are what somebody sets side by side.
