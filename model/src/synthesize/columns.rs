@@ -142,6 +142,8 @@ impl Attribute {
                 let mut measure = measured(&noun, &column.name, measure);
                 // What lies between two bounds is a grade, and grades are not added up.
                 measure.additive &= range.is_none();
+                // Debts and assets are amounts, not things that one counts.
+                measure.counted &= unit.is_none_or(|unit| !matches!(unit.short, "EUR" | "USD"));
                 Role::Measure(measure)
             }
             Role::Category | Role::Label if noun.rsplit(' ').next().is_some_and(is_open_end) => Role::Other,
@@ -151,7 +153,7 @@ impl Attribute {
             noun = rest.to_owned();
         }
         let mut bare = bare.map(|bare| bare.strip_prefix("number of ").map(str::to_owned).unwrap_or(bare));
-        if role == Role::Category {
+        if role == Role::Category && !descriptions::are_answers(&values) {
             noun = words::singular(&noun);
             bare = bare.map(|bare| words::singular(&bare));
         }
@@ -188,6 +190,31 @@ impl Attribute {
             };
             self.noun = format!("{last} {kind}");
             self.event = None;
+        }
+    }
+
+    /// Of respondents nobody says the sex of the respondent.
+    pub(super) fn forget_owner(&mut self, row: &str) {
+        let last = row.rsplit(' ').next().unwrap_or(row);
+        let own = [row, last]
+            .iter()
+            .find_map(|owner| self.noun.strip_suffix(&format!(" of the {owner}")));
+        if let Some(own) = own.filter(|own| {
+            ![
+                "index",
+                "level",
+                "type",
+                "kind",
+                "size",
+                "start",
+                "end",
+                "beginning",
+                "time",
+                "date",
+            ]
+            .contains(own)
+        }) {
+            self.noun = own.to_owned();
         }
     }
 

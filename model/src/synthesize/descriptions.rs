@@ -218,6 +218,12 @@ pub(super) fn numbers(range: Option<(f64, f64)>) -> Vec<Value> {
     numbers.map(value).collect()
 }
 
+/// Whether the values are yes and no, and what says that nobody knows.
+pub(super) fn are_answers(values: &[Value]) -> bool {
+    let known = || values.iter().filter(|value| !value.is_unknown());
+    known().count() == 2 && known().all(|value| ["yes", "no"].contains(&value.said.to_lowercase().as_str()))
+}
+
 /// What a missing value means: the state of "null while open", "null until delivered", "null unless cancelled".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Missing {
@@ -252,6 +258,9 @@ pub(super) fn missing(description: &str) -> Option<Missing> {
     })
 }
 
+/// Most words of a noun that is said beside a name that can be read.
+pub(super) const SHORT_NOUN: usize = 5;
+
 /// A noun phrase of a description, if it has at most so many words: "net sales amount", "number of pages seen".
 pub(super) fn noun(description: &str, most: usize) -> Option<String> {
     let text = description
@@ -280,30 +289,17 @@ pub(super) fn noun(description: &str, most: usize) -> Option<String> {
     }
     let first = words.first()?.to_lowercase();
     let refused = [
-        "in",
-        "of",
-        "on",
-        "null",
-        "from",
-        "such",
-        "as",
-        "whether",
-        "one",
+        "in", "of", "on", "null", "from", "such", "as", "whether", "one", "when", "what", "which", "where",
+        "how", "true", "negative", "always", "cannot", "name",
+    ];
+    // What a short description begins with that tells more than it names.
+    let telling = [
         "given",
         "available",
         "day",
-        "when",
-        "what",
-        "which",
-        "where",
-        "how",
         "receives",
         "marketing",
         "contact",
-        "true",
-        "negative",
-        "as",
-        "always",
         "phases",
         "key-value",
         "properties",
@@ -316,8 +312,6 @@ pub(super) fn noun(description: &str, most: usize) -> Option<String> {
         "decided",
         "domain",
         "experiments",
-        "cannot",
-        "name",
     ];
     let verbs = [
         "is", "are", "was", "that", "which", "who", "until", "where", "have", "has",
@@ -326,6 +320,7 @@ pub(super) fn noun(description: &str, most: usize) -> Option<String> {
     let fits = !of_a_list
         && (1..=most).contains(&words.len())
         && !refused.contains(&first.as_str())
+        && (most > SHORT_NOUN || !telling.contains(&first.as_str()))
         && !first.starts_with(char::is_numeric)
         && !words.iter().any(|w| verbs.contains(w));
     if let ["total", "number", "of", ..] = words.as_slice() {

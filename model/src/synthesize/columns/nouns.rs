@@ -5,7 +5,6 @@ use bigquill_analysis::schema::{Column, DataType};
 use super::super::descriptions;
 use super::super::units::{self, Unit};
 use super::super::words;
-use super::roles::is_weight;
 use super::{Event, Role, event};
 
 /// Most words of a noun that stands for a name that nobody can read.
@@ -18,8 +17,7 @@ const SHORTEST: usize = 5;
 const READ: &[&str] = &[
     "id", "at", "on", "in", "of", "is", "to", "by", "no", "up", "per", "and", "the", "day", "age", "tax",
     "fee", "net", "tip", "due", "end", "new", "sex", "pay", "car", "bus", "gas", "oil", "air", "max", "min",
-    "avg", "num", "pct", "qty", "lat", "lon", "lng", "km", "kg", "cm", "mm", "ms", "web", "app", "ad", "zip",
-    "tag",
+    "avg", "num", "pct", "qty", "km", "kg", "cm", "mm", "ms", "web", "app", "ad", "zip", "tag",
 ];
 
 /// What the description calls a column whose name nobody can read: "received quantity" for `qtyRcv`.
@@ -39,13 +37,7 @@ pub(super) fn told(column: &Column) -> Option<String> {
         let kind = if *kind == "identifier" { "ID" } else { kind };
         (thing.split(' ').count() <= 3).then(|| format!("{thing} {kind}"))
     });
-    let noun = turned.or_else(|| descriptions::noun(description, LONGEST))?;
-    // The sex of the respondent is asked for as the sex.
-    let general = ["index", "level", "type", "kind", "size", "share", "part"];
-    match noun.split_once(" of the ") {
-        Some((own, _)) if listed && !general.contains(&own) || is_weight(own) => Some(own.to_owned()),
-        _ => Some(noun),
-    }
+    turned.or_else(|| descriptions::noun(description, LONGEST))
 }
 
 /// The part of a noun that says what it is: "date" of "date of admission".
@@ -53,14 +45,11 @@ pub(super) fn head(noun: &str) -> &str {
     if noun.starts_with("number of ") {
         return noun;
     }
-    noun.split_once(|c: char| c == ' ')
-        .and_then(|_| {
-            let ends = [
-                " of ", " in ", " at ", " for ", " on ", " per ", " to ", " from ", " with ",
-            ];
-            ends.iter().filter_map(|end| noun.find(end)).min()
-        })
-        .map_or(noun, |end| &noun[..end])
+    let ends = [
+        " of ", " in ", " at ", " for ", " on ", " per ", " to ", " from ", " with ",
+    ];
+    let end = ends.iter().filter_map(|end| noun.find(end)).min();
+    end.map_or(noun, |end| &noun[..end])
 }
 
 /// The column as if it were called by its noun.
@@ -188,7 +177,7 @@ pub(super) fn noun(
         own.insert(1, "of".to_owned());
     }
     let sayable = own.iter().all(|word| words::is_sayable(word));
-    let told = descriptions::noun(&column.description, 5).filter(|_| {
+    let told = descriptions::noun(&column.description, descriptions::SHORT_NOUN).filter(|_| {
         descriptions::values(&column.description, &column.data_type).is_empty() && role != Role::Flag
     });
     let plain = match told {

@@ -361,13 +361,14 @@ const PARTS: &[&str] = &[
 
 /// Whether a noun means how many rows of the population a row of a sample stands for.
 pub(in super::super) fn is_weight(noun: &str) -> bool {
+    let own = noun.split(" of the ").next().unwrap_or(noun);
     let weights = ["weight", "weighting factor", "expansion factor"];
     let of_sample = ["sampling ", "survey ", "design ", "population ", "sample "];
-    weights[1..].contains(&noun)
-        || of_sample.iter().any(|start| {
-            noun.strip_prefix(start)
-                .is_some_and(|rest| weights.contains(&rest))
-        })
+    let weighs = |start: &&str| {
+        own.strip_prefix(*start)
+            .is_some_and(|rest| weights.contains(&rest))
+    };
+    weights[1..].contains(&own) || of_sample.iter().any(|start| weighs(&start))
 }
 
 /// Whether a whole number of this noun only tells to which part of all something belongs.
@@ -379,11 +380,13 @@ pub(super) fn is_part(noun: &str) -> bool {
 pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let raw = words::raw(name);
     // What is counted stands before "of" and the like: the price per thousand impressions is a price.
-    let head = [" of ", " per ", " before ", " after ", " in ", " for "]
-        .iter()
-        .fold(noun.strip_prefix("number of ").unwrap_or(noun), |noun, word| {
-            noun.split(word).next().unwrap_or(noun)
-        });
+    let head = [
+        " of ", " per ", " before ", " after ", " in ", " for ", " from ", " with ", " at ", " on ", " to ",
+    ]
+    .iter()
+    .fold(noun.strip_prefix("number of ").unwrap_or(noun), |noun, word| {
+        noun.split(word).next().unwrap_or(noun)
+    });
     let last = head.rsplit(' ').next().unwrap_or(head);
     let of_name = |word: &String| NOT_ADDED.contains(&word.as_str());
     let first = noun.split(' ').next().unwrap_or_default();
@@ -400,7 +403,8 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
         || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
     let unit_price = ["unit", "per", "price"]
         .iter()
-        .any(|word| raw.iter().any(|w| w == word));
+        .any(|word| raw.iter().any(|w| w == word))
+        || first == "unit";
     let tail: Vec<&String> = raw.iter().rev().take(2).collect();
     let level = tail.into_iter().any(of_name) || NOT_ADDED.contains(&last) || unit_price;
     // Of a number that tells nothing of its kind nobody knows whether it adds up: a pulse does not.

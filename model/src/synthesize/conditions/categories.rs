@@ -1,7 +1,7 @@
 //! Conditions on what has few values, by the words that their descriptions have for them.
 
 use super::super::columns::Attribute;
-use super::super::descriptions::{Value, quoted};
+use super::super::descriptions::{Value, are_answers, quoted};
 use super::super::dice::Dice;
 use super::super::source::Field;
 use super::super::words;
@@ -143,8 +143,7 @@ fn adjective(attribute: &Attribute, value: &Value) -> Option<String> {
 
 /// Whether the values are yes and no: the column then asks what its noun says.
 pub(in super::super) fn is_answer(attribute: &Attribute) -> bool {
-    let known = || attribute.values.iter().filter(|value| !value.is_unknown());
-    known().count() == 2 && known().all(|value| ["yes", "no"].contains(&value.said.to_lowercase().as_str()))
+    are_answers(&attribute.values)
 }
 
 /// "with diabetes", "without diabetes"; "that are insured" where the noun tells a state.

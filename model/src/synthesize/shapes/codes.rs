@@ -10,6 +10,8 @@ use super::super::metrics;
 use super::super::phrases::{Style, finished, style, subject, subject_called};
 use super::super::source::{Field, Source, snake};
 use super::super::words;
+use super::figures::plural;
+use super::regrouped::classes;
 use super::{Context, Draft, Reach, source};
 
 /// Most values of a column whose codes are spelled out.
@@ -78,6 +80,15 @@ impl<'s, 'm> Codes<'s, 'm> {
                 let condition = on_value(self.field, value, of_people, dice);
                 subject_called(source, &source.subject.many, &[condition], dice)
             }
+        }
+    }
+
+    /// What rows of a kind are or have: "are women", "have status open".
+    fn predicate(&self, source: &Source<'m>, value: &Value, dice: &mut Dice) -> String {
+        let of_people = words::is_person(&source.subject.one);
+        match people(value).filter(|_| of_people && is_sex(self.field.attribute)) {
+            Some(people) => format!("are {people}"),
+            None => plural(&on_value(self.field, value, of_people, dice)),
         }
     }
 
@@ -183,7 +194,12 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let by = by(dimension.as_ref(), dice);
     let style = style(dice);
     let text = match style {
-        Style::Sentence if conditions.is_empty() => format!("What {word} of {rows} are {kind}{by}"),
+        Style::Sentence if conditions.is_empty() => {
+            format!(
+                "What {word} of {rows} {}{by}",
+                codes.predicate(&source, value, dice)
+            )
+        }
         Style::Terse => format!("{word} of {kind} among {rows}{by}"),
         Style::Sentence => format!("What is the {word} of {kind} among {rows}{by}"),
         Style::Order => format!(
@@ -397,7 +413,11 @@ pub(super) fn side_by_side(context: Context<'_>, dice: &mut Dice) -> Option<Draf
     let source = source(context, Reach::Joined, dice)?;
     let codes = Codes::draw(&source, true, dice)?;
     let own = codes.field.sql.as_str();
-    let dimension = grouping(&source, &[own], dice)?;
+    let dimension = if dice.chance(0.3) {
+        classes(&source, dice)?.1.dimension
+    } else {
+        grouping(&source, &[own], dice)?
+    };
     let conditions = beside(
         &source,
         &[own, dimension.about.as_str()],
@@ -486,7 +506,8 @@ pub(super) fn spelled(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .iter()
         .map(|value| format!("WHEN {} THEN {}", value.sql, Value::string(&value.said).sql))
         .collect();
-    let last = attribute.noun.rsplit(' ').next().unwrap_or(&attribute.noun);
+    let head = attribute.noun.split(" of ").next().unwrap_or(&attribute.noun);
+    let last = head.rsplit(' ').next().unwrap_or(head);
     let alias = source.free_name(&format!("{}_name", snake(last)));
     let largest = dice.chance(0.4);
     let rest = if largest {

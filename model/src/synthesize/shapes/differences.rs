@@ -24,12 +24,10 @@ struct Span<'s, 'm> {
 
 /// How late an event comes in the life of a thing.
 fn stage(field: &Field<'_>) -> i32 {
-    let attribute = field.attribute;
-    let name = if attribute.stored.is_some() {
-        attribute.noun.to_lowercase()
-    } else {
-        attribute.name.to_lowercase()
-    };
+    if field.attribute.stored.is_some() {
+        return told_stage(&field.attribute.noun);
+    }
+    let name = field.attribute.name.to_lowercase();
     let of = |words: &[&str]| words.iter().any(|w| name.contains(w));
     if of(&[
         "birth",
@@ -221,6 +219,46 @@ fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>
     })
 }
 
+/// The stage of a time that only its noun tells: "time of admission", "last call".
+fn told_stage(noun: &str) -> i32 {
+    let stages: [(&[&str], i32); 5] = [
+        (
+            &[
+                "birth",
+                "due",
+                "requested",
+                "scheduled",
+                "planned",
+                "expiry",
+                "visit",
+                "interview",
+            ],
+            -1,
+        ),
+        (&["first", "onset", "order", "booking", "entry", "activation"], 1),
+        (&["start", "beginning", "admission", "release", "sampling"], 2),
+        (&["shipping", "scan", "arrival"], 3),
+        (
+            &[
+                "last",
+                "end",
+                "leaving",
+                "discharge",
+                "completion",
+                "report",
+                "upload",
+                "delivery",
+            ],
+            4,
+        ),
+    ];
+    let of = |words: &[&str]| noun.split(' ').any(|word| words.contains(&word));
+    stages
+        .iter()
+        .find(|(words, _)| of(words))
+        .map_or(-1, |(_, stage)| *stage)
+}
+
 /// Verbs of what happens to a thing and the nouns of that.
 const HAPPENINGS: &[(&str, &str)] = &[
     ("opened", "opening"),
@@ -268,7 +306,13 @@ fn happening(field: &Field<'_>) -> Option<&'static str> {
 fn moment(field: &Field<'_>) -> String {
     match &field.attribute.event {
         Some(Event::Passive(verb)) if verb != "due" => format!("being {verb}"),
-        _ => format!("the {}", field.attribute.noun),
+        _ => {
+            let noun = &field.attribute.noun;
+            let happening = ["time of ", "date of "]
+                .iter()
+                .find_map(|kind| noun.strip_prefix(kind));
+            happening.map_or_else(|| format!("the {noun}"), str::to_owned)
+        }
     }
 }
 

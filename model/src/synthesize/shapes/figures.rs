@@ -211,7 +211,7 @@ fn plain(condition: &Condition) -> String {
 }
 
 /// The condition as a predicate of a plural: "are refunded", "have status open".
-fn plural(condition: &Condition) -> String {
+pub(super) fn plural(condition: &Condition) -> String {
     let predicate = &condition.predicate;
     let changed = [("is ", "are "), ("was ", "were "), ("has ", "have ")]
         .iter()

@@ -354,7 +354,7 @@ pub(super) fn part_of_sum(context: Context<'_>, dice: &mut Dice) -> Option<Draft
                 .attribute
                 .noun
                 .strip_suffix(plain)
-                .is_some_and(|rest| rest.ends_with(' ') && rest != "total ");
+                .is_some_and(|rest| rest.ends_with(' ') && rest != "total " && !rest.ends_with(" of "));
             if (more || before) && part.attribute.unit == whole.attribute.unit {
                 pairs.push((*part, *whole));
             }
