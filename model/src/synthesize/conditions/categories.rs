@@ -64,7 +64,10 @@ pub(in super::super) fn on_value(
                     words::with_article(&said)
                 }
             ),
-            adjective: adjective.then_some(said),
+            adjective: adjective.then(|| match said.as_str() {
+                "female" if dice.chance(0.3) => "women".to_owned(),
+                _ => said,
+            }),
             ..Condition::default()
         };
     }

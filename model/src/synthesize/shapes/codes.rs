@@ -18,15 +18,15 @@ use super::{Context, Draft, Reach, source};
 const MOST: usize = 8;
 
 /// A column of codes, and which of them say something.
-struct Codes<'s, 'm> {
-    field: &'s Field<'m>,
+pub(super) struct Codes<'s, 'm> {
+    pub(super) field: &'s Field<'m>,
     known: Vec<&'m Value>,
     unknown: usize,
 }
 
 impl<'s, 'm> Codes<'s, 'm> {
     /// One of the source's columns whose values have words of their own; `only` those whose values are codes for them.
-    fn draw(source: &'s Source<'m>, only: bool, dice: &mut Dice) -> Option<Self> {
+    pub(super) fn draw(source: &'s Source<'m>, only: bool, dice: &mut Dice) -> Option<Self> {
         let fits = |field: &&Field<'m>| {
             let values = &field.attribute.values;
             let worded = values
@@ -56,12 +56,12 @@ impl<'s, 'm> Codes<'s, 'm> {
     }
 
     /// Two of the codes that say something.
-    fn two(&self, dice: &mut Dice) -> Option<[&'m Value; 2]> {
+    pub(super) fn two(&self, dice: &mut Dice) -> Option<[&'m Value; 2]> {
         let mut all = dice.shuffled(self.known.clone()).into_iter();
         Some([all.next()?, all.next()?])
     }
 
-    fn is(&self, value: &Value) -> String {
+    pub(super) fn is(&self, value: &Value) -> String {
         format!("{} = {}", self.field.sql, value.sql)
     }
 
@@ -72,7 +72,7 @@ impl<'s, 'm> Codes<'s, 'm> {
     }
 
     /// The rows of a kind in the plural: "women", "paused campaigns", "claims with status open".
-    fn kind(&self, source: &Source<'m>, value: &Value, dice: &mut Dice) -> String {
+    pub(super) fn kind(&self, source: &Source<'m>, value: &Value, dice: &mut Dice) -> String {
         let of_people = words::is_person(&source.subject.one);
         match people(value).filter(|_| of_people && is_sex(self.field.attribute)) {
             Some(people) if dice.chance(0.75) => people.to_owned(),
@@ -93,7 +93,7 @@ impl<'s, 'm> Codes<'s, 'm> {
     }
 
     /// A name for what is computed of a kind.
-    fn name(&self, source: &Source<'m>, value: &Value) -> String {
+    pub(super) fn name(&self, source: &Source<'m>, value: &Value) -> String {
         let noun = &self.field.attribute.noun;
         let of_people = words::is_person(&source.subject.one) && is_sex(self.field.attribute);
         source.free_name(&match people(value).filter(|_| of_people) {
@@ -106,7 +106,7 @@ impl<'s, 'm> Codes<'s, 'm> {
 }
 
 /// Conditions that are about none of these.
-fn beside(source: &Source<'_>, taken: &[&str], most: usize, dice: &mut Dice) -> Vec<Condition> {
+pub(super) fn beside(source: &Source<'_>, taken: &[&str], most: usize, dice: &mut Dice) -> Vec<Condition> {
     let mut found = conditions::some(source, dice, most);
     found.retain(|condition| !taken.contains(&condition.about.as_str()));
     conditions::complete(source, dice, &mut found);
@@ -114,13 +114,13 @@ fn beside(source: &Source<'_>, taken: &[&str], most: usize, dice: &mut Dice) -> 
 }
 
 /// A grouping by something else.
-fn grouping(source: &Source<'_>, taken: &[&str], dice: &mut Dice) -> Option<Dimension> {
+pub(super) fn grouping(source: &Source<'_>, taken: &[&str], dice: &mut Dice) -> Option<Dimension> {
     dimensions::draw(source, dice, 0.25)
         .filter(|d| !taken.contains(&d.about.as_str()) && !d.noun.ends_with(" flag"))
 }
 
 /// The query of figures in groups, if there is a grouping.
-fn drafted(
+pub(super) fn drafted(
     question: String,
     dimension: Option<&Dimension>,
     figures: &str,
@@ -138,7 +138,7 @@ fn drafted(
 }
 
 /// ", by month"; nothing where there is no grouping.
-fn by(dimension: Option<&Dimension>, dice: &mut Dice) -> String {
+pub(super) fn by(dimension: Option<&Dimension>, dice: &mut Dice) -> String {
     dimension.map_or_else(String::new, |d| {
         format!(
             " {} {}",
@@ -230,184 +230,6 @@ pub(super) fn share(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     ))
 }
 
-/// A figure of the rows that fulfil a condition, and how it is called.
-struct Figure<'s, 'm> {
-    field: Option<&'s Field<'m>>,
-    sums: bool,
-}
-
-impl<'s, 'm> Figure<'s, 'm> {
-    fn draw(source: &'s Source<'m>, taken: &[&str], counts: f32, dice: &mut Dice) -> Option<Self> {
-        if dice.chance(counts) {
-            return Some(Self {
-                field: None,
-                sums: false,
-            });
-        }
-        let fields = source.own(|a| a.measure().is_some());
-        let field = *dice.pick(&fields)?;
-        let measure = field.attribute.measure()?;
-        let sums = measure.additive && !measure.aggregated && dice.chance(0.35);
-        (!taken.contains(&field.sql.as_str())).then_some(Self {
-            field: Some(field),
-            sums,
-        })
-    }
-
-    fn sql(&self, condition: &str) -> String {
-        match self.field {
-            None => format!("COUNTIF({condition})"),
-            Some(field) if self.sums => format!("SUM(IF({condition}, {}, 0))", field.sql),
-            Some(field) => format!("AVG(IF({condition}, {}, NULL))", field.sql),
-        }
-    }
-
-    /// "average number of calls"
-    fn said(&self, dice: &mut Dice) -> String {
-        let Some(field) = self.field else {
-            return "number".to_owned();
-        };
-        let noun = &field.attribute.noun;
-        let counted = field.attribute.measure().is_some_and(|m| m.counted);
-        let of = if counted && dice.chance(0.6) {
-            "number of "
-        } else {
-            ""
-        };
-        let word = if self.sums {
-            "total"
-        } else {
-            dice.word(&["average", "average", "mean"])
-        };
-        format!(
-            "{word} {of}{}",
-            noun.strip_prefix(&format!("{word} ")).unwrap_or(noun)
-        )
-    }
-
-    fn taken(&self) -> Option<&str> {
-        self.field.map(|field| field.sql.as_str())
-    }
-}
-
-/// A figure of one kind less that of another, or divided by it.
-pub(super) fn apart(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::Joined, dice)?;
-    let codes = Codes::draw(&source, false, dice)?;
-    let [first, second] = codes.two(dice)?;
-    let own = codes.field.sql.as_str();
-    let divided = dice.chance(0.4);
-    let figure = Figure::draw(&source, &[own], if divided { 0.6 } else { 0.15 }, dice)?;
-    let mut taken = vec![own];
-    taken.extend(figure.taken());
-    let dimension = if dice.chance(0.45) {
-        grouping(&source, &taken, dice)
-    } else {
-        None
-    };
-    taken.extend(dimension.as_ref().map(|d| d.about.as_str()));
-    let conditions = beside(&source, &taken, usize::from(dice.chance(0.3)), dice);
-    let (a, b) = (figure.sql(&codes.is(first)), figure.sql(&codes.is(second)));
-    let sql = if divided {
-        format!("SAFE_DIVIDE({a}, {b})")
-    } else {
-        format!("{a} - {b}")
-    };
-    let (one, other) = (
-        codes.kind(&source, first, dice),
-        codes.kind(&source, second, dice),
-    );
-    let (figure_said, by) = (figure.said(dice), by(dimension.as_ref(), dice));
-    let among = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" among {}", subject(&source, &conditions, dice))
-    };
-    let style = style(dice);
-    let what = match (divided, figure.field.is_some()) {
-        (true, false) => format!("ratio of {one} to {other}"),
-        (true, true) => format!("ratio of the {figure_said} of {one} to that of {other}"),
-        (false, _) => match dice.below(3) {
-            0 => format!("difference between the {figure_said} of {one} and that of {other}"),
-            1 => format!("difference between the {figure_said} of {one} and the {figure_said} of {other}"),
-            _ => format!("{figure_said} of {one} minus that of {other}"),
-        },
-    };
-    let text = match style {
-        Style::Terse => format!("{what}{among}{by}"),
-        Style::Sentence => format!("What is the {what}{among}{by}"),
-        Style::Order => format!(
-            "{} the {what}{among}{by}",
-            dice.word(&["Compute", "Show", "Give"])
-        ),
-    };
-    let alias = source.free_name(if divided { "ratio" } else { "difference" });
-    let question = finished(style, &text, dice);
-    let figures = format!("{sql} AS {alias}");
-    Some(drafted(
-        question,
-        dimension.as_ref(),
-        &figures,
-        &source,
-        &conditions,
-        "",
-    ))
-}
-
-/// Groups in which one kind has more than the other.
-pub(super) fn exceeds(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::Joined, dice)?;
-    if source.table.filter_required || source.table.sharded {
-        return None;
-    }
-    let codes = Codes::draw(&source, false, dice)?;
-    let [first, second] = codes.two(dice)?;
-    let own = codes.field.sql.as_str();
-    let figure = Figure::draw(&source, &[own], 0.35, dice)?;
-    let mut taken = vec![own];
-    taken.extend(figure.taken());
-    let dimension = dimensions::by_value(&source, dice)
-        .filter(|d| !taken.contains(&d.about.as_str()) && !d.noun.ends_with(" flag"))?;
-    let (a, b) = (figure.sql(&codes.is(first)), figure.sql(&codes.is(second)));
-    let (name, other_name) = (codes.name(&source, first), codes.name(&source, second));
-    if name == other_name {
-        return None;
-    }
-    let (one, other) = (
-        codes.kind(&source, first, dice),
-        codes.kind(&source, second, dice),
-    );
-    let many = dimension.many();
-    let figure_said = figure.said(dice);
-    let style = style(dice);
-    let (exceeds, two) = match figure.field {
-        None => (format!("more {one} than {other}"), "both numbers"),
-        Some(_) => (
-            format!("a higher {figure_said} for {one} than for {other}"),
-            "both figures",
-        ),
-    };
-    let text = match style {
-        Style::Terse => format!("{many} with {exceeds}, with {two}"),
-        Style::Sentence if figure.field.is_some() && dice.chance(0.5) => {
-            format!("In which {many} is the {figure_said} of {one} above that of {other}? Show {two}")
-        }
-        Style::Sentence => format!("Which {many} have {exceeds}? Show {two}"),
-        Style::Order => format!(
-            "{} the {many} with {exceeds}, with {two}",
-            dice.word(&["List", "Find", "Show"])
-        ),
-    };
-    Some(Draft::group(
-        finished(style, &text, dice),
-        &dimension,
-        &format!("{a} AS {name}, {b} AS {other_name}"),
-        &source,
-        &[],
-        &format!(" HAVING {a} > {b}"),
-    ))
-}
-
 /// How many of each kind in every group, and now and then their ratio.
 pub(super) fn side_by_side(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
@@ -476,6 +298,61 @@ pub(super) fn side_by_side(context: Context<'_>, dice: &mut Dice) -> Option<Draf
         &source,
         &conditions,
         "",
+    ))
+}
+
+/// A figure for two of the codes: for men and for women.
+pub(super) fn of_two(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::Joined, dice)?;
+    let codes = Codes::draw(&source, true, dice).filter(|codes| codes.known.len() + codes.unknown > 2)?;
+    let [first, second] = codes.two(dice)?;
+    let metric = metrics::of_number(&source, dice)?;
+    let of_people = words::is_person(&source.subject.one);
+    // "for women" says of whom, other words only what their column has.
+    let kind = |value: &Value| match people(value).filter(|_| of_people && is_sex(codes.field.attribute)) {
+        Some(people) => people.to_owned(),
+        None => value.said.clone(),
+    };
+    let noun = &codes.field.attribute.noun;
+    let (one, other) = (kind(first), kind(second));
+    let which = if people(first).is_some_and(|people| people == one) {
+        format!("for {one} and for {other}")
+    } else {
+        format!("for {noun} {one} and for {noun} {other}")
+    };
+    let conditions = beside(
+        &source,
+        &[codes.field.sql.as_str()],
+        usize::from(dice.chance(0.3)),
+        dice,
+    );
+    if is_answer(codes.field.attribute)
+        || conditions
+            .iter()
+            .any(|c| Some(&c.about) == metric.argument.as_ref())
+    {
+        return None;
+    }
+    let rows = subject(&source, &conditions, dice);
+    let what = metric.short(&rows, conditions.is_empty(), dice);
+    let style = style(dice);
+    let text = match style {
+        Style::Terse => format!("{what}, {which}"),
+        Style::Sentence => format!("What is the {what}, {which}"),
+        Style::Order => format!("{} the {what} {which}", dice.word(&["Show", "Compare", "Give"])),
+    };
+    let mut all = vec![Condition {
+        sql: format!("{} IN ({}, {})", codes.field.sql, first.sql, second.sql),
+        ..Condition::default()
+    }];
+    all.extend(conditions);
+    let sql = &codes.field.sql;
+    Some(Draft::select(
+        finished(style, &text, dice),
+        &format!("{sql}, {} AS {}", metric.sql, metric.alias),
+        &source,
+        &all,
+        &format!(" GROUP BY {sql}"),
     ))
 }
 
