@@ -290,7 +290,7 @@ pub(super) fn noun(description: &str, most: usize) -> Option<String> {
     let first = words.first()?.to_lowercase();
     let refused = [
         "in", "of", "on", "null", "from", "such", "as", "whether", "one", "when", "what", "which", "where",
-        "how", "true", "negative", "always", "cannot", "name",
+        "how", "true", "negative", "always", "cannot", "not", "name",
     ];
     // What a short description begins with that tells more than it names.
     let telling = [

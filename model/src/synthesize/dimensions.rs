@@ -3,6 +3,7 @@
 use bigquill_analysis::schema::{DataType, quote_name};
 
 use super::columns::{Attribute, Event, Role};
+use super::conditions::is_answer;
 use super::dice::Dice;
 use super::source::{Field, Source, snake};
 use super::words;
@@ -173,7 +174,7 @@ pub(super) fn of_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) 
                 ..plain
             }
         }
-        Role::Flag => {
+        role if role == Role::Flag || is_answer(field.attribute) => {
             let noun = format!("{} flag", field.attribute.noun);
             Dimension { noun, ..plain }
         }

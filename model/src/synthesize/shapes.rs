@@ -289,6 +289,14 @@ fn is_shown(field: &Field<'_>) -> bool {
     field.attribute.role != Role::Other || field.attribute.noun.contains(' ')
 }
 
+/// Whether the values of a column are numbers without words.
+fn is_numbered(attribute: &Attribute) -> bool {
+    attribute
+        .values
+        .iter()
+        .all(|value| value.said.parse::<i64>().is_ok())
+}
+
 /// Whether a column tells a row without a name from others, to whom it is shown.
 fn is_told(attribute: &Attribute) -> bool {
     matches!(

@@ -68,14 +68,15 @@ fn is_cryptic(name: &str, description: &str) -> bool {
         return false;
     }
     let own = words::raw(name);
-    let known =
-        |word: &String| described.contains(word) || READ.contains(&word.as_str()) || words::is_known(word);
+    let plain = |word: &String| {
+        described.contains(word) || READ.contains(&word.as_str()) || units::spelled(word).is_some()
+    };
+    let known = |word: &String| plain(word) || words::is_known(word) || words::is_participle(word);
     // Short words of which the description has none.
     if own.iter().all(|word| word.len() <= SHORTEST && !known(word)) {
         return true;
     }
     own.iter().any(|word| {
-        let plain = described.contains(word) || READ.contains(&word.as_str());
         let figures = word.chars().any(char::is_numeric);
         let letters = word.chars().any(char::is_alphabetic);
         let shortened = described
@@ -83,7 +84,7 @@ fn is_cryptic(name: &str, description: &str) -> bool {
             .any(|whole| is_short_for(word, whole) || is_glued_to(word, whole));
         letters
             && word.is_ascii()
-            && !plain
+            && !plain(word)
             && (figures || shortened || !words::is_sayable(word) || word.len() < 4 && !words::is_known(word))
     })
 }
@@ -103,11 +104,12 @@ fn is_short_for(word: &str, whole: &str) -> bool {
 
 /// Whether a word is another with a few letters at one end that say nothing: "pcreated", "agey".
 fn is_glued_to(word: &str, whole: &str) -> bool {
-    let rest = word.strip_prefix(whole).or_else(|| word.strip_suffix(whole));
+    let behind = word.strip_prefix(whole).filter(|_| whole.len() > 2);
+    let rest = behind.or_else(|| word.strip_suffix(whole).filter(|_| whole.len() > 3));
     let bent = [
         "s", "es", "d", "ed", "er", "ly", "ing", "al", "re", "un", "in", "sub", "pre",
     ];
-    whole.len() > 2 && rest.is_some_and(|rest| (1..=3).contains(&rest.len()) && !bent.contains(&rest))
+    rest.is_some_and(|rest| (1..=3).contains(&rest.len()) && !bent.contains(&rest))
 }
 
 /// What people call a column in structs that are called `owners`; and without them, where that is another name.

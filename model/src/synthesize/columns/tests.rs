@@ -119,10 +119,10 @@ fn names_that_nobody_reads_are_told_by_their_descriptions() {
         "INT64",
         "sex of the respondent: 1 male, 2 female, 9 not stated",
     );
-    assert_eq!((noun.as_str(), role), ("sex", Role::Category));
+    assert_eq!((noun.as_str(), role), ("sex of the respondent", Role::Category));
     assert_eq!(values[1], ("2".to_owned(), "female".to_owned()));
     let (noun, values, role) = seen("st", "STRING", "state of the line: A = active; P = paused");
-    assert_eq!((noun.as_str(), role), ("state", Role::Category));
+    assert_eq!((noun.as_str(), role), ("state of the line", Role::Category));
     assert_eq!(values[1], ("'P'".to_owned(), "paused".to_owned()));
     let (_, values, role) = seen(
         "wq",
