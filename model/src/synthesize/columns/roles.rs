@@ -368,7 +368,7 @@ pub(in super::super) fn is_weight(noun: &str) -> bool {
         own.strip_prefix(*start)
             .is_some_and(|rest| weights.contains(&rest))
     };
-    weights[1..].contains(&own) || of_sample.iter().any(|start| weighs(&start))
+    weights[1..].contains(&own) || of_sample.iter().any(weighs)
 }
 
 /// Whether a whole number of this noun only tells to which part of all something belongs.

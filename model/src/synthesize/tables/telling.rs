@@ -28,7 +28,7 @@ pub(super) fn time_of(schema: &TableSchema, attributes: &[Attribute]) -> (Option
     let first = attributes.iter().position(|a| {
         let told =
             |word: &&str| a.name.to_lowercase().contains(word) || a.stored.is_some() && a.noun.contains(word);
-        a.role == Role::Time && a.path.len() == 1 && !others.iter().any(|word| told(word))
+        a.role == Role::Time && a.path.len() == 1 && !others.iter().any(told)
     });
     (first, false)
 }
