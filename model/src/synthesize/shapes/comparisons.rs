@@ -29,7 +29,7 @@ pub(super) fn is_part_of(a: &Attribute, b: &Attribute) -> bool {
 /// How many rows have more of one thing than of another.
 pub(super) fn more_than(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
-    let fields = source.own(|a| a.measure().is_some());
+    let fields = source.own(|a| a.measure().is_some_and(|m| !m.aggregated));
     let mut pairs: Vec<(&Field<'_>, &Field<'_>)> = Vec::new();
     for a in &fields {
         for b in &fields {

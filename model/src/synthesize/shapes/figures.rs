@@ -517,8 +517,13 @@ fn column_of(noun: &str, said: String) -> String {
 /// How many rows have no value.
 pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::All, dice)?;
-    let fields =
-        source.own(|a| !a.required && a.missing.is_none() && a.role != Role::Flag && a.role != Role::Other);
+    let fields = source.own(|a| {
+        !a.required
+            && a.missing.is_none()
+            && a.stored.is_none()
+            && a.role != Role::Flag
+            && a.role != Role::Other
+    });
     let field = *dice.pick(&fields)?;
     let head = field.attribute.noun.split(" of ").next().unwrap_or_default();
     let noun = if head.split(' ').any(words::is_plural) {

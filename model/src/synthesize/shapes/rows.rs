@@ -485,6 +485,7 @@ pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let fields = source.which(|f| {
         matches!(f.attribute.role, Role::Category | Role::Label | Role::Year)
             && f.attribute.noun != source.subject.one
+            && !conditions::is_answer(f.attribute)
             && f.owner
                 .is_none_or(|o| !source.unnested && !source.owners[o].contains)
     });

@@ -65,7 +65,14 @@ pub(super) fn happens(time: &Attribute, noun: &Noun) -> bool {
     let of_thing = ["last", "first", "updated", "changed", "start", "end", "in", "out"];
     let mut raw = words::raw(&time.name);
     raw.extend(time.noun.split(' ').map(str::to_owned));
+    // What was found out of things at a time did not happen then.
+    let found_out = ["interview", "questionnaire", "visit", "bill"];
+    let asked = time.stored.is_some()
+        && raw
+            .iter()
+            .any(|w| found_out.contains(&w.as_str()) && !noun.one.contains(w.as_str()));
     !words::is_person(&noun.one)
+        && !asked
         && match &time.event {
             None => !raw.iter().any(|w| of_thing.contains(&w.as_str())) && !time.noun.starts_with('"'),
             Some(Event::Passive(verb) | Event::Active(verb)) => happened.contains(&verb.as_str()),
