@@ -4,9 +4,13 @@ use bigquill_analysis::schema::{Column, DataType, Mode, quote_name};
 
 mod nouns;
 mod roles;
+mod stored;
 
-use nouns::{is_open_end, noun};
-use roles::{measured, role};
+pub(super) use roles::is_weight;
+
+use nouns::{head, is_open_end, noun, told, told_as_name};
+use roles::{is_part, measured, role};
+use stored::Stored;
 
 use super::descriptions::{self, Missing, Value};
 use super::units::{self, Unit};
@@ -57,7 +61,9 @@ pub(super) struct Attribute {
     pub(super) path: Vec<String>,
     /// The last part as the schema has it.
     pub(super) name: String,
+    /// The type of what is asked about: of the time itself, where the column keeps it as something else.
     pub(super) data_type: DataType,
+    pub(super) stored: Option<Stored>,
     pub(super) role: Role,
     /// "delivery fee"
     pub(super) noun: String,
@@ -102,17 +108,42 @@ pub(super) enum State {
 impl Attribute {
     /// The attribute of a column at `path`, in structs that are called `owners`.
     pub(super) fn new(column: &Column, path: Vec<String>, owners: &[String]) -> Self {
+        let stored = Stored::of(column);
+        let data_type = stored
+            .as_ref()
+            .map_or_else(|| column.data_type.clone(), Stored::data_type);
         let own = words::of_name(&column.name);
-        let role = role(column, &own);
+        let told = if owners.is_empty() { told(column) } else { None };
+        let role = match &told {
+            _ if stored.is_some() => Role::Time,
+            Some(told) => role(&told_as_name(column, told), &words::of_name(head(told))),
+            None => role(column, &own),
+        };
+        let described = told.as_ref().and_then(|_| units::described(&column.description));
         let unit = matches!(role, Role::Measure(_))
-            .then(|| units::at_end(&words::raw(&column.name)))
+            .then(|| described.or_else(|| units::at_end(&words::raw(&column.name))))
             .flatten();
-        let (mut noun, bare) = noun(column, own, role, unit, owners);
+        let (mut noun, bare) = match told {
+            Some(told) => (told, None),
+            None => noun(column, own, role, unit, owners),
+        };
+        let mut values = descriptions::values(&column.description, &column.data_type);
+        let range = descriptions::range(&column.description);
+        if let (Role::Measure(_) | Role::Other, true, DataType::Int64) =
+            (role, values.is_empty() && is_part(&noun), &data_type)
+        {
+            values = descriptions::numbers(range);
+        }
         let role = match role {
+            _ if stored.is_none() && !values.is_empty() && data_type == DataType::Int64 => Role::Category,
+            // What a row stands for is nobody's figure.
+            Role::Measure(_) if is_weight(&noun) => Role::Other,
             Role::Measure(measure) => {
                 let mut measure = measured(&noun, &column.name, measure);
                 // What lies between two bounds is a grade, and grades are not added up.
-                measure.additive &= descriptions::range(&column.description).is_none();
+                measure.additive &= range.is_none();
+                // Debts and assets are amounts, not things that one counts.
+                measure.counted &= unit.is_none_or(|unit| !matches!(unit.short, "EUR" | "USD"));
                 Role::Measure(measure)
             }
             Role::Category | Role::Label if noun.rsplit(' ').next().is_some_and(is_open_end) => Role::Other,
@@ -122,17 +153,18 @@ impl Attribute {
             noun = rest.to_owned();
         }
         let mut bare = bare.map(|bare| bare.strip_prefix("number of ").map(str::to_owned).unwrap_or(bare));
-        if role == Role::Category {
+        if role == Role::Category && !descriptions::are_answers(&values) {
             noun = words::singular(&noun);
             bare = bare.map(|bare| words::singular(&bare));
         }
         Self {
             name: column.name.clone(),
-            data_type: column.data_type.clone(),
+            data_type,
+            stored,
             role,
             unit: unit.filter(|unit| !noun.ends_with(unit.words)),
-            values: descriptions::values(&column.description, &column.data_type),
-            range: descriptions::range(&column.description),
+            values,
+            range,
             missing: descriptions::missing(&column.description),
             required: column.mode == Mode::Required,
             event: (role == Role::Time).then(|| event(&column.name)).flatten(),
@@ -159,6 +191,38 @@ impl Attribute {
             self.noun = format!("{last} {kind}");
             self.event = None;
         }
+    }
+
+    /// Of respondents nobody says the sex of the respondent.
+    pub(super) fn forget_owner(&mut self, row: &str) {
+        let last = row.rsplit(' ').next().unwrap_or(row);
+        let own = [row, last]
+            .iter()
+            .find_map(|owner| self.noun.strip_suffix(&format!(" of the {owner}")));
+        if let Some(own) = own.filter(|own| {
+            ![
+                "index",
+                "level",
+                "type",
+                "kind",
+                "size",
+                "start",
+                "end",
+                "beginning",
+                "time",
+                "date",
+            ]
+            .contains(own)
+        }) {
+            self.noun = own.to_owned();
+        }
+    }
+
+    /// What is asked about, in SQL, where `column` is the column.
+    pub(super) fn sql(&self, column: String) -> String {
+        self.stored
+            .as_ref()
+            .map_or(column.clone(), |stored| stored.sql(&column))
     }
 
     /// Whether it is a number that is added up or averaged.

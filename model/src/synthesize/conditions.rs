@@ -1,11 +1,14 @@
 //! Conditions: a comparison in SQL, and the ways in which it is said of rows.
 
+mod categories;
 mod lists;
 mod times;
 mod values;
 
 use bigquill_analysis::schema::DataType;
 
+pub(super) use categories::{is_answer, is_sex, on_value, people};
+use categories::{on_category, said};
 pub(super) use lists::on_array;
 pub(super) use lists::pair_values;
 pub(super) use times::in_period;
@@ -15,7 +18,6 @@ pub(super) use values::{names_of, values_of};
 use values::{on_code, on_name};
 
 use super::columns::{Attribute, Role, State};
-use super::descriptions::Value;
 use super::dice::Dice;
 use super::periods::Period;
 use super::source::{Field, Source};
@@ -200,86 +202,6 @@ fn simple(sql: String, with: &str) -> Condition {
     }
 }
 
-fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -> Option<Condition> {
-    let (attribute, sql) = (field.attribute, &field.sql);
-    let value = dice.pick(&values_of(attribute))?.clone();
-    let noun = &attribute.noun;
-    let several = attribute.values.len() > 2;
-    if several && dice.chance(0.12) {
-        let other = attribute.values.iter().find(|v| **v != value)?;
-        let said = {
-            let (one, two) = (said(&value, dice), said(other, dice));
-            format!("{noun} {one} or {two}")
-        };
-        return Some(simple(format!("{sql} IN ({}, {})", value.sql, other.sql), &said));
-    }
-    if several && dice.chance(0.08) {
-        return Some(Condition {
-            sql: format!("{sql} != {}", value.sql),
-            post: format!("whose {noun} is not {}", said(&value, dice)),
-            predicate: format!("has another {noun} than {}", value.said),
-            ..Condition::default()
-        });
-    }
-    let said = said(&value, dice);
-    let mut condition = simple(format!("{sql} = {}", value.sql), &format!("{noun} {said}"));
-    match dice.below(4) {
-        0 => condition.post = format!("whose {noun} is {said}"),
-        1 => condition.post = format!("where the {noun} is {said}"),
-        _ => {}
-    }
-    condition.adjective = adjective(attribute, &value);
-    let last = noun.rsplit(' ').next().unwrap_or_default();
-    if ["country", "city", "town", "region", "district", "borough"].contains(&last)
-        && noun.split(' ').count() == 1
-        && dice.chance(0.7)
-    {
-        let place = if last == "district" || last == "region" {
-            format!("the {} {last}", value.said)
-        } else {
-            value.said.clone()
-        };
-        let preposition = if is_person {
-            dice.word(&["from", "in"])
-        } else {
-            "in"
-        };
-        condition.post = format!("{preposition} {place}");
-        condition.predicate = format!("is {preposition} {place}");
-    }
-    Some(condition)
-}
-
-/// A value as it is said: in quotes where it has several words or one might take it for a word of the question.
-fn said(value: &Value, dice: &mut Dice) -> String {
-    let quotes = match &value.said {
-        said if said.contains('_') => 1.0,
-        said if said.contains(' ') => 0.5,
-        _ => 0.2,
-    };
-    if value.sql.starts_with('\'') && dice.chance(quotes) {
-        format!("'{}'", value.said)
-    } else {
-        value.said.clone()
-    }
-}
-
-/// The value before the noun, where it tells a state.
-fn adjective(attribute: &Attribute, value: &Value) -> Option<String> {
-    let last = attribute.noun.rsplit(' ').next()?.to_lowercase();
-    let states = [
-        "status", "state", "stage", "outcome", "result", "verdict", "decision", "severity", "stage", "flag",
-    ];
-    let lower = value.said.to_lowercase();
-    // Of a nested field no prompt shows the values: what is said is what stands there.
-    let spelled = attribute.path.len() == 1 || lower == value.said;
-    let fits = states.contains(&last.as_str())
-        && words::is_adjective(&lower)
-        && lower.split(' ').count() == 1
-        && spelled;
-    fits.then_some(lower)
-}
-
 /// A condition on a flag; where `not`, that it is false.
 pub(super) fn on_flag(field: &Field<'_>, not: bool) -> Condition {
     let sql = if not {
@@ -405,6 +327,9 @@ fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     let sql = &field.sql;
     let counted = attribute.measure().is_some_and(|m| m.counted);
     let said = with_its_article(noun);
+    if counted && attribute.range.is_none() && dice.chance(0.14) {
+        return Some(none_or_some(field, dice));
+    }
     if dice.chance(0.12) {
         let high = [2.0, 2.5, 4.0].map(|by| limit.value * by);
         let high = high[dice.below(3)].round();
@@ -459,6 +384,23 @@ fn on_measure(field: &Field<'_>, dice: &mut Dice) -> Option<Condition> {
     };
     let counts_nothing = counted && limit.value <= 1.0 && operator.starts_with('<');
     (!counts_nothing).then(|| simple(format!("{sql} {operator} {}", limit.sql), &with))
+}
+
+/// That there is none of what a field counts, or any, or only one.
+fn none_or_some(field: &Field<'_>, dice: &mut Dice) -> Condition {
+    let (noun, sql) = (&field.attribute.noun, &field.sql);
+    let one = words::singular(noun);
+    match dice.below(5) {
+        0 | 1 => Condition {
+            sql: format!("{sql} = 0"),
+            post: format!("{} {noun}", dice.word(&["with no", "without any"])),
+            predicate: format!("has no {noun}"),
+            ..Condition::default()
+        },
+        2 => simple(format!("{sql} = 1"), &format!("only one {one}")),
+        _ if dice.chance(0.4) => simple(format!("{sql} > 0"), &format!("any {noun}")),
+        _ => simple(format!("{sql} > 0"), &format!("at least one {one}")),
+    }
 }
 
 fn on_year(attribute: &Attribute, sql: &str, dice: &mut Dice) -> Condition {

@@ -21,6 +21,28 @@ impl Value {
             said: text.to_owned(),
         }
     }
+
+    /// The text that stands in a column of texts.
+    pub(super) fn text(&self) -> String {
+        let inner = self.sql.strip_prefix('\'').and_then(|sql| sql.strip_suffix('\''));
+        inner.map_or_else(
+            || self.sql.clone(),
+            |text| {
+                text.replace("\\'", "'")
+                    .replace("\\n", "\n")
+                    .replace("\\\\", "\\")
+            },
+        )
+    }
+
+    /// Whether it says that nobody knows.
+    pub(super) fn is_unknown(&self) -> bool {
+        let said = self.said.to_lowercase();
+        ["unknown", "missing", "undetermined", "refused", "unclear"].contains(&said.as_str())
+            || said.starts_with("not ")
+            || said.starts_with("no answer")
+            || said.starts_with("don't know")
+    }
 }
 
 /// A string literal.
@@ -42,8 +64,11 @@ const VALUE_LETTERS: usize = 28;
 pub(super) fn values(description: &str, data_type: &DataType) -> Vec<Value> {
     let text = strip_lead(description);
     match data_type {
-        DataType::String => strings(text),
-        DataType::Int64 => codes(text),
+        DataType::String => {
+            let coded = codes(description, data_type);
+            if coded.is_empty() { strings(text) } else { coded }
+        }
+        DataType::Int64 => codes(description, data_type),
         _ => Vec::new(),
     }
 }
@@ -103,23 +128,56 @@ fn strings(text: &str) -> Vec<Value> {
     items.into_iter().map(Value::string).collect()
 }
 
-fn codes(text: &str) -> Vec<Value> {
-    let mut values = Vec::new();
-    for item in items(text) {
-        let (number, meaning) = item.split_once([' ', '=']).unwrap_or((item, ""));
-        if number.parse::<i64>().is_err() {
+/// The codes of a code book and what they mean: "sex: 1 male, 2 female", "0 = no; 1 = yes", "A active or P paused".
+fn codes(description: &str, data_type: &DataType) -> Vec<Value> {
+    let list = description.split_once(": ").map_or(description, |(_, list)| list);
+    let list = list
+        .split('(')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .trim_end_matches('.');
+    // Between semicolons stand the codes, or a list of them and something else.
+    let by_comma = list.split(';').next().unwrap_or_default();
+    let parts = if list.contains(';') && !by_comma.contains(',') {
+        list.replace(';', ",")
+    } else {
+        by_comma.to_owned()
+    };
+    let mut values: Vec<Value> = Vec::new();
+    for item in items(&parts) {
+        let Some(value) = code(item, data_type) else {
+            return Vec::new();
+        };
+        if values.iter().any(|other| other.said == value.said) {
             return Vec::new();
         }
-        let meaning = meaning.trim_matches([' ', '=']);
-        if meaning.split(' ').count() > 3 || meaning.contains(" to ") || meaning.starts_with("to ") {
-            return Vec::new();
-        }
-        values.push(Value {
-            sql: number.to_owned(),
-            said: if meaning.is_empty() { number } else { meaning }.to_owned(),
-        });
+        values.push(value);
     }
     if values.len() < 2 { Vec::new() } else { values }
+}
+
+fn code(item: &str, data_type: &DataType) -> Option<Value> {
+    let (code, meaning) = item.split_once([' ', '=', ':']).unwrap_or((item, ""));
+    let meaning = meaning.trim_matches([' ', '=', ':']);
+    let meaning = meaning.strip_prefix("- ").unwrap_or(meaning);
+    if meaning.split(' ').count() > VALUE_WORDS || meaning.contains(" to ") || meaning.starts_with("to ") {
+        return None;
+    }
+    if *data_type == DataType::Int64 {
+        code.parse::<i64>().ok()?;
+        return Some(Value {
+            sql: code.to_owned(),
+            said: if meaning.is_empty() { code } else { meaning }.to_owned(),
+        });
+    }
+    // A code is short and in capitals or digits, and what it means is a word.
+    let short = code.len() <= 3 && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    let word = meaning.starts_with(char::is_lowercase);
+    (short && word).then(|| Value {
+        sql: quoted(code),
+        said: meaning.to_owned(),
+    })
 }
 
 /// The range of a number: "from 1 to 5", "1 beginner to 5 expert".
@@ -141,6 +199,29 @@ pub(super) fn range(description: &str) -> Option<(f64, f64)> {
         (after, before)
     };
     (high > low).then_some((low, high))
+}
+
+/// Most numbers of a part that one groups by.
+const PARTS: f64 = 12.0;
+
+/// The whole numbers of a range of few.
+pub(super) fn numbers(range: Option<(f64, f64)>) -> Vec<Value> {
+    let Some((low, high)) = range.filter(|(low, high)| high - low < PARTS) else {
+        return Vec::new();
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "small whole numbers")]
+    let numbers = low as i64..=high as i64;
+    let value = |number: i64| Value {
+        sql: number.to_string(),
+        said: number.to_string(),
+    };
+    numbers.map(value).collect()
+}
+
+/// Whether the values are yes and no, and what says that nobody knows.
+pub(super) fn are_answers(values: &[Value]) -> bool {
+    let known = || values.iter().filter(|value| !value.is_unknown());
+    known().count() == 2 && known().all(|value| ["yes", "no"].contains(&value.said.to_lowercase().as_str()))
 }
 
 /// What a missing value means: the state of "null while open", "null until delivered", "null unless cancelled".
@@ -177,8 +258,11 @@ pub(super) fn missing(description: &str) -> Option<Missing> {
     })
 }
 
-/// A noun phrase of a description, if it is a short one: "net sales amount", "number of pages seen".
-pub(super) fn noun(description: &str) -> Option<String> {
+/// Most words of a noun that is said beside a name that can be read.
+pub(super) const SHORT_NOUN: usize = 5;
+
+/// A noun phrase of a description, if it has at most so many words: "net sales amount", "number of pages seen".
+pub(super) fn noun(description: &str, most: usize) -> Option<String> {
     let text = description
         .split([',', ';', ':', '(', '.'])
         .next()
@@ -205,30 +289,17 @@ pub(super) fn noun(description: &str) -> Option<String> {
     }
     let first = words.first()?.to_lowercase();
     let refused = [
-        "in",
-        "of",
-        "on",
-        "null",
-        "from",
-        "such",
-        "as",
-        "whether",
-        "one",
+        "in", "of", "on", "null", "from", "such", "as", "whether", "one", "when", "what", "which", "where",
+        "how", "true", "negative", "always", "cannot", "not", "name",
+    ];
+    // What a short description begins with that tells more than it names.
+    let telling = [
         "given",
         "available",
         "day",
-        "when",
-        "what",
-        "which",
-        "where",
-        "how",
         "receives",
         "marketing",
         "contact",
-        "true",
-        "negative",
-        "as",
-        "always",
         "phases",
         "key-value",
         "properties",
@@ -241,18 +312,20 @@ pub(super) fn noun(description: &str) -> Option<String> {
         "decided",
         "domain",
         "experiments",
-        "cannot",
-        "name",
     ];
     let verbs = [
         "is", "are", "was", "that", "which", "who", "until", "where", "have", "has",
     ];
     let of_a_list = words.len() == 1 && description.contains(" or ");
     let fits = !of_a_list
-        && (1..=5).contains(&words.len())
+        && (1..=most).contains(&words.len())
         && !refused.contains(&first.as_str())
+        && (most > SHORT_NOUN || !telling.contains(&first.as_str()))
         && !first.starts_with(char::is_numeric)
         && !words.iter().any(|w| verbs.contains(w));
+    if let ["total", "number", "of", ..] = words.as_slice() {
+        words.remove(0);
+    }
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
     if let Some(word) = words
         .first_mut()
@@ -352,10 +425,10 @@ mod tests {
         );
         assert_eq!(state("null while the shortage lasts"), None);
         assert_eq!(
-            noun("arrival delay in minutes, negative where early").as_deref(),
+            noun("arrival delay in minutes, negative where early", 5).as_deref(),
             Some("arrival delay")
         );
-        assert_eq!(noun("placed, shipped or returned"), None);
+        assert_eq!(noun("placed, shipped or returned", 5), None);
     }
 
     #[test]

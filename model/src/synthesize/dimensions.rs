@@ -3,6 +3,7 @@
 use bigquill_analysis::schema::{DataType, quote_name};
 
 use super::columns::{Attribute, Event, Role};
+use super::conditions::is_answer;
 use super::dice::Dice;
 use super::source::{Field, Source, snake};
 use super::words;
@@ -173,7 +174,7 @@ pub(super) fn of_field(source: &Source<'_>, field: &Field<'_>, dice: &mut Dice) 
                 ..plain
             }
         }
-        Role::Flag => {
+        role if role == Role::Flag || is_answer(field.attribute) => {
             let noun = format!("{} flag", field.attribute.noun);
             Dimension { noun, ..plain }
         }
@@ -358,11 +359,17 @@ fn of_time(
             Some(Event::Passive(verb)) => format!("{said} {on} which they were {verb}"),
             Some(Event::Active(verb)) => format!("{said} {on} which they {verb}"),
             Some(Event::Present(verb)) => format!("{said} {on} which they {}", verb.trim_end_matches('s')),
-            None => format!("{said} of the {noun}"),
+            None => match noun
+                .strip_prefix("date of ")
+                .or_else(|| noun.strip_prefix("time of "))
+            {
+                Some(what) => format!("{said} of {what}"),
+                None => format!("{said} of the {noun}"),
+            },
         };
     }
     let alias = source.free_name(alias);
-    let bare = expression == *sql;
+    let bare = expression == *sql && field.attribute.stored.is_none();
     Some(Dimension {
         select: if bare {
             sql.clone()

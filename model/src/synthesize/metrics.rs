@@ -91,7 +91,7 @@ pub(super) fn of_number(source: &Source<'_>, dice: &mut Dice) -> Option<Metric> 
         (Kind::Average, 3.0),
         (Kind::Most, if measure.counted { 0.6 } else { 1.0 }),
         (Kind::Least, if measure.counted { 0.2 } else { 0.5 }),
-        (Kind::Median, 0.4),
+        (Kind::Median, 0.6),
     ];
     Some(figure(source, field, dice.weighted(&kinds)?, dice))
 }

@@ -2,8 +2,12 @@
 //!
 //! A shape draws what it needs of a catalog and gives up where the catalog has not got it.
 
+mod all;
 mod arithmetic;
 mod averages;
+mod codes;
+mod comparisons;
+mod contrasts;
 mod differences;
 mod elements;
 mod figures;
@@ -16,18 +20,21 @@ mod regrouped;
 mod relations;
 mod rows;
 mod series;
+mod stages;
+mod statistics;
 mod strings;
 mod totals;
 mod whole_rows;
 
+pub(super) use all::SHAPES;
 pub(super) use pairs::{KEYS as PAIR_KEYS, NUMBERS as PAIR_NUMBERS};
 
-use super::columns::Role;
+use super::columns::{Attribute, Role};
 use super::conditions::Condition;
 use super::dice::Dice;
 use super::dimensions::{self, Dimension};
 use super::phrases::where_clause;
-use super::source::{Field, Source, path};
+use super::source::{Field, Source, path, snake};
 use super::tables::{Array, Elements, Model, Table};
 use super::weights::Weights;
 
@@ -86,298 +93,6 @@ pub(super) struct Shape {
     pub(super) name: &'static str,
     pub(super) draw: fn(Context<'_>, &mut Dice) -> Option<Draft>,
 }
-
-/// All kinds.
-pub(super) const SHAPES: &[Shape] = &[
-    Shape {
-        name: "rows",
-        draw: rows::some,
-    },
-    Shape {
-        name: "rows_top",
-        draw: rows::top,
-    },
-    Shape {
-        name: "rows_latest",
-        draw: rows::latest,
-    },
-    Shape {
-        name: "rows_one",
-        draw: rows::one,
-    },
-    Shape {
-        name: "rows_except",
-        draw: whole_rows::except,
-    },
-    Shape {
-        name: "rows_replace",
-        draw: whole_rows::replace,
-    },
-    Shape {
-        name: "values",
-        draw: rows::values,
-    },
-    Shape {
-        name: "above_average",
-        draw: averages::above_average,
-    },
-    Shape {
-        name: "above_group",
-        draw: averages::above_group,
-    },
-    Shape {
-        name: "count",
-        draw: figures::count,
-    },
-    Shape {
-        name: "figure",
-        draw: figures::figure,
-    },
-    Shape {
-        name: "figures",
-        draw: figures::several,
-    },
-    Shape {
-        name: "share",
-        draw: figures::share,
-    },
-    Shape {
-        name: "share_by",
-        draw: figures::share_by,
-    },
-    Shape {
-        name: "ratio",
-        draw: figures::ratio,
-    },
-    Shape {
-        name: "arithmetic",
-        draw: arithmetic::one,
-    },
-    Shape {
-        name: "arithmetic_by",
-        draw: arithmetic::grouped,
-    },
-    Shape {
-        name: "arithmetic_rows",
-        draw: arithmetic::rows,
-    },
-    Shape {
-        name: "list_arithmetic",
-        draw: arithmetic::lists,
-    },
-    Shape {
-        name: "conditional",
-        draw: figures::conditional,
-    },
-    Shape {
-        name: "missing",
-        draw: figures::missing,
-    },
-    Shape {
-        name: "group",
-        draw: groups::group,
-    },
-    Shape {
-        name: "group_two",
-        draw: groups::two,
-    },
-    Shape {
-        name: "group_several",
-        draw: groups::several,
-    },
-    Shape {
-        name: "having",
-        draw: groups::having,
-    },
-    Shape {
-        name: "top_groups",
-        draw: groups::top,
-    },
-    Shape {
-        name: "share_of_total",
-        draw: groups::share_of_total,
-    },
-    Shape {
-        name: "buckets",
-        draw: regrouped::buckets,
-    },
-    Shape {
-        name: "average_per",
-        draw: regrouped::average_per,
-    },
-    Shape {
-        name: "listed",
-        draw: regrouped::listed,
-    },
-    Shape {
-        name: "series",
-        draw: series::series,
-    },
-    Shape {
-        name: "running",
-        draw: series::running,
-    },
-    Shape {
-        name: "moving",
-        draw: series::moving,
-    },
-    Shape {
-        name: "change",
-        draw: series::change,
-    },
-    Shape {
-        name: "years",
-        draw: series::years,
-    },
-    Shape {
-        name: "busiest",
-        draw: series::busiest,
-    },
-    Shape {
-        name: "duration",
-        draw: differences::average,
-    },
-    Shape {
-        name: "duration_rows",
-        draw: differences::rows,
-    },
-    Shape {
-        name: "late_share",
-        draw: differences::late,
-    },
-    Shape {
-        name: "since_previous",
-        draw: gaps::since_previous,
-    },
-    Shape {
-        name: "first_last",
-        draw: gaps::first_last,
-    },
-    Shape {
-        name: "best_of_each",
-        draw: ranks::best_of_each,
-    },
-    Shape {
-        name: "latest_of_each",
-        draw: ranks::latest_of_each,
-    },
-    Shape {
-        name: "commonest_of_each",
-        draw: ranks::commonest_of_each,
-    },
-    Shape {
-        name: "ranked",
-        draw: ranks::ranked,
-    },
-    Shape {
-        name: "without",
-        draw: relations::without,
-    },
-    Shape {
-        name: "with_some",
-        draw: relations::with_some,
-    },
-    Shape {
-        name: "with_many",
-        draw: relations::with_many,
-    },
-    Shape {
-        name: "all_counted",
-        draw: relations::all_counted,
-    },
-    Shape {
-        name: "both",
-        draw: relations::both,
-    },
-    Shape {
-        name: "in_one_period",
-        draw: relations::in_one_period,
-    },
-    Shape {
-        name: "list_length",
-        draw: lists::length,
-    },
-    Shape {
-        name: "list_sum",
-        draw: lists::sum,
-    },
-    Shape {
-        name: "list_count",
-        draw: totals::count,
-    },
-    Shape {
-        name: "list_total",
-        draw: totals::compared,
-    },
-    Shape {
-        name: "list_rows",
-        draw: lists::rows,
-    },
-    Shape {
-        name: "list_share",
-        draw: lists::share,
-    },
-    Shape {
-        name: "list_first",
-        draw: elements::first,
-    },
-    Shape {
-        name: "list_position",
-        draw: elements::position,
-    },
-    Shape {
-        name: "list_best",
-        draw: elements::best,
-    },
-    Shape {
-        name: "list_joined",
-        draw: elements::joined,
-    },
-    Shape {
-        name: "list_elements",
-        draw: elements::elements,
-    },
-    Shape {
-        name: "list_spread",
-        draw: lists::spread,
-    },
-    Shape {
-        name: "pair_value",
-        draw: pairs::value,
-    },
-    Shape {
-        name: "pair_group",
-        draw: pairs::group,
-    },
-    Shape {
-        name: "pair_keys",
-        draw: pairs::keys,
-    },
-    Shape {
-        name: "pair_figure",
-        draw: pairs::figure,
-    },
-    Shape {
-        name: "domain",
-        draw: strings::domain,
-    },
-    Shape {
-        name: "full_name",
-        draw: strings::full_name,
-    },
-    Shape {
-        name: "matching",
-        draw: strings::matching,
-    },
-    Shape {
-        name: "length",
-        draw: strings::length,
-    },
-    Shape {
-        name: "extracted",
-        draw: strings::extracted,
-    },
-];
 
 /// Which sources a shape can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -574,10 +289,43 @@ fn is_shown(field: &Field<'_>) -> bool {
     field.attribute.role != Role::Other || field.attribute.noun.contains(' ')
 }
 
+/// Whether the values of a column are numbers without words.
+fn is_numbered(attribute: &Attribute) -> bool {
+    attribute
+        .values
+        .iter()
+        .all(|value| value.said.parse::<i64>().is_ok())
+}
+
+/// Whether a column tells a row without a name from others, to whom it is shown.
+fn is_told(attribute: &Attribute) -> bool {
+    matches!(
+        attribute.role,
+        Role::Category | Role::Measure(_) | Role::Year | Role::Time
+    ) && attribute.path.len() == 1
+}
+
+/// A column in a list of rows: a time that is kept as something else has a name there.
+fn shown_as(source: &Source<'_>, field: &Field<'_>) -> String {
+    if field.attribute.stored.is_none() {
+        return field.sql.clone();
+    }
+    format!(
+        "{} AS {}",
+        field.sql,
+        source.free_name(&snake(&field.attribute.noun))
+    )
+}
+
 /// A select list; none where two of its columns would be called the same, which BigQuery refuses.
 fn select(columns: &[String]) -> Option<String> {
     let name = |column: &String| {
-        let last = column.rsplit(" AS ").next().unwrap_or(column);
+        // "CAST(day AS STRING)" names nothing.
+        let last = column
+            .rsplit(" AS ")
+            .next()
+            .filter(|name| !name.contains(')'))
+            .unwrap_or(column);
         last.rsplit('.').next().unwrap_or(last).to_lowercase()
     };
     let mut seen = std::collections::HashSet::new();

@@ -373,7 +373,7 @@ impl<'m> Source<'m> {
 
 fn fields<'m>(attributes: &'m [Attribute], alias: Option<&str>, owner: Option<usize>) -> Vec<Field<'m>> {
     let field = |attribute: &'m Attribute| Field {
-        sql: path(alias, &attribute.path),
+        sql: attribute.sql(path(alias, &attribute.path)),
         attribute,
         owner,
     };

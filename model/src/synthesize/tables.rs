@@ -232,6 +232,7 @@ impl Table {
         attributes.truncate(MOST_ATTRIBUTES);
         for attribute in &mut attributes {
             attribute.forget_event_of(&noun.one);
+            attribute.forget_owner(&noun.one);
         }
         done_to(&mut attributes, &noun);
         let key = key_of(schema, &attributes);

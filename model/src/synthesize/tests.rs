@@ -69,7 +69,7 @@ fn the_catalogs_to_learn_from_are_whole() {
     for Named { name, snapshot } in &catalogs {
         let tables: Vec<_> = snapshot.tables().collect();
         assert!(
-            (3..=8).contains(&tables.len()),
+            (1..=8).contains(&tables.len()),
             "{name} has {} tables",
             tables.len()
         );
@@ -208,7 +208,9 @@ fn what_is_cut_off_comes_in_one_order() {
         let by_name = order.contains(", ")
             || !order.contains(' ')
             || order.ends_with(" DESC") && pair.shape == "rows_latest";
-        assert!(inner || by_name, "{sql}");
+        // Of equal numbers alone it is all the same which comes.
+        let alone = start.starts_with(&format!("SELECT {} FROM ", order.trim_end_matches(" DESC")));
+        assert!(inner || by_name || alone, "{sql}");
     }
 }
 

@@ -114,6 +114,19 @@ pub(super) fn at_end(words: &[String]) -> Option<Unit> {
         .map(|(_, words, short)| Unit { words, short })
 }
 
+/// The unit that a description tells: kilograms of "weight at birth in kg".
+pub(super) fn described(description: &str) -> Option<Unit> {
+    let start = description
+        .split([',', ';', ':', '(', '.'])
+        .next()
+        .unwrap_or_default();
+    let told = start.rsplit_once(" in ")?.1.trim();
+    UNITS
+        .iter()
+        .find(|(ending, words, short)| told == *words || told == *short || told == *ending)
+        .map(|(_, words, short)| Unit { words, short })
+}
+
 /// Whether a word is a unit that is written out.
 pub(super) fn is_written(word: &str) -> bool {
     UNITS.iter().any(|(_, words, _)| *words == word)
@@ -130,7 +143,7 @@ pub(super) fn spelled(name: &str) -> Option<&'static str> {
 /// Whether a word is a unit, written out or short.
 pub(super) fn is_unit(word: &str) -> bool {
     let more = [
-        "dollars", "euros", "tonnes", "percent", "litres", "metres", "hectares", "m/s", "degrees",
+        "dollars", "euros", "tonnes", "percent", "litres", "metres", "hectares", "m/s", "degrees", "years",
     ];
     more.contains(&word)
         || UNITS

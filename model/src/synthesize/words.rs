@@ -56,6 +56,11 @@ pub(super) fn is_sayable(word: &str) -> bool {
     known || (word.len() > 1 && word.contains(['a', 'e', 'i', 'o', 'u', 'y']))
 }
 
+/// Whether a short form is one that is spelled out, or stands in capitals.
+pub(super) fn is_known(word: &str) -> bool {
+    CAPITALS.contains(&word) || SHORT.iter().any(|(short, _)| *short == word)
+}
+
 /// The plural of a noun phrase: of its last word, or of the word before "of", "in" and the like.
 pub(super) fn plural(phrase: &str) -> String {
     by_head(phrase, plural_word)

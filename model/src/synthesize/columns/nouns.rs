@@ -7,6 +7,111 @@ use super::super::units::{self, Unit};
 use super::super::words;
 use super::{Event, Role, event};
 
+/// Most words of a noun that stands for a name that nobody can read.
+const LONGEST: usize = 9;
+
+/// Letters up to which a word that the description has not says nothing.
+const SHORTEST: usize = 5;
+
+/// Short words that names have and everybody reads.
+const READ: &[&str] = &[
+    "id", "at", "on", "in", "of", "is", "to", "by", "no", "up", "per", "and", "the", "day", "age", "tax",
+    "fee", "net", "tip", "due", "end", "new", "sex", "pay", "car", "bus", "gas", "oil", "air", "max", "min",
+    "avg", "num", "pct", "qty", "km", "kg", "cm", "mm", "ms", "web", "app", "ad", "zip", "tag",
+];
+
+/// What the description calls a column whose name nobody can read: "received quantity" for `qtyRcv`.
+pub(super) fn told(column: &Column) -> Option<String> {
+    let description = column.description.split(" as ").next().unwrap_or_default();
+    let listed = !descriptions::values(&column.description, &column.data_type).is_empty();
+    if column.data_type == DataType::Bool
+        || listed && !column.description.contains(": ")
+        || !is_cryptic(&column.name, description)
+    {
+        return None;
+    }
+    // "identifier of the household" is a household ID.
+    let turned = ["identifier", "number", "code", "name"].iter().find_map(|kind| {
+        let start = description.split([',', ';', ':', '(', '.']).next()?;
+        let thing = start.strip_prefix(kind)?.strip_prefix(" of the ")?;
+        let kind = if *kind == "identifier" { "ID" } else { kind };
+        (thing.split(' ').count() <= 3).then(|| format!("{thing} {kind}"))
+    });
+    turned.or_else(|| descriptions::noun(description, LONGEST))
+}
+
+/// The part of a noun that says what it is: "date" of "date of admission".
+pub(super) fn head(noun: &str) -> &str {
+    if noun.starts_with("number of ") {
+        return noun;
+    }
+    let ends = [
+        " of ", " in ", " at ", " for ", " on ", " per ", " to ", " from ", " with ",
+    ];
+    let end = ends.iter().filter_map(|end| noun.find(end)).min();
+    end.map_or(noun, |end| &noun[..end])
+}
+
+/// The column as if it were called by its noun.
+pub(super) fn told_as_name(column: &Column, noun: &str) -> Column {
+    Column {
+        name: head(noun).replace(' ', "_"),
+        ..column.clone()
+    }
+}
+
+/// Whether a name has a word that only the description explains: a short form of a word of it, or letters that say
+/// nothing.
+fn is_cryptic(name: &str, description: &str) -> bool {
+    let described = words::raw(description);
+    if described.is_empty() {
+        return false;
+    }
+    let own = words::raw(name);
+    let plain = |word: &String| {
+        described.contains(word) || READ.contains(&word.as_str()) || units::spelled(word).is_some()
+    };
+    let known = |word: &String| plain(word) || words::is_known(word) || words::is_participle(word);
+    // Short words of which the description has none.
+    if own.iter().all(|word| word.len() <= SHORTEST && !known(word)) {
+        return true;
+    }
+    own.iter().any(|word| {
+        let figures = word.chars().any(char::is_numeric);
+        let letters = word.chars().any(char::is_alphabetic);
+        let shortened = described
+            .iter()
+            .any(|whole| is_short_for(word, whole) || is_glued_to(word, whole));
+        letters
+            && word.is_ascii()
+            && !plain(word)
+            && (figures || shortened || !words::is_sayable(word) || word.len() < 4 && !words::is_known(word))
+    })
+}
+
+/// Whether a word is written short for another: "outst" for "outstanding", but not "order" for "ordered".
+fn is_short_for(word: &str, whole: &str) -> bool {
+    let bent = ["ed", "ing", "er", "ers", "es", "ly", "al", "ion", "ment", "ity"];
+    if whole.len() < word.len() + 2
+        || word.chars().next() != whole.chars().next()
+        || whole.strip_prefix(word).is_some_and(|end| bent.contains(&end))
+    {
+        return false;
+    }
+    let mut letters = whole.chars();
+    word.chars().all(|letter| letters.any(|other| other == letter))
+}
+
+/// Whether a word is another with a few letters at one end that say nothing: "pcreated", "agey".
+fn is_glued_to(word: &str, whole: &str) -> bool {
+    let behind = word.strip_prefix(whole).filter(|_| whole.len() > 2);
+    let rest = behind.or_else(|| word.strip_suffix(whole).filter(|_| whole.len() > 3));
+    let bent = [
+        "s", "es", "d", "ed", "er", "ly", "ing", "al", "re", "un", "in", "sub", "pre",
+    ];
+    rest.is_some_and(|rest| (1..=3).contains(&rest.len()) && !bent.contains(&rest))
+}
+
 /// What people call a column in structs that are called `owners`; and without them, where that is another name.
 pub(super) fn noun(
     column: &Column,
@@ -74,7 +179,7 @@ pub(super) fn noun(
         own.insert(1, "of".to_owned());
     }
     let sayable = own.iter().all(|word| words::is_sayable(word));
-    let told = descriptions::noun(&column.description).filter(|_| {
+    let told = descriptions::noun(&column.description, descriptions::SHORT_NOUN).filter(|_| {
         descriptions::values(&column.description, &column.data_type).is_empty() && role != Role::Flag
     });
     let plain = match told {

@@ -8,8 +8,29 @@ use super::super::words;
 use super::{Measure, Role};
 
 const KEYS: &[&str] = &[
-    "sha", "slug", "barcode", "iban", "vin", "isbn", "ean", "id", "uuid", "guid", "key", "number", "hash",
-    "token", "uid", "code", "isin", "sku", "imo", "plate", "pnr", "cve",
+    "sha",
+    "slug",
+    "barcode",
+    "iban",
+    "vin",
+    "isbn",
+    "ean",
+    "id",
+    "uuid",
+    "guid",
+    "key",
+    "number",
+    "hash",
+    "token",
+    "uid",
+    "code",
+    "identifier",
+    "isin",
+    "sku",
+    "imo",
+    "plate",
+    "pnr",
+    "cve",
 ];
 
 const LABELS: &[&str] = &[
@@ -297,7 +318,9 @@ pub(super) fn role(column: &Column, words: &[String]) -> Role {
                     || raw.contains(&"id".to_owned()))
             {
                 Role::Key
-            } else if !counts && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str()))
+            } else if !counts
+                && (integer || last != "index")
+                && (ORDINALS.contains(&last_raw.as_str()) || ORDINALS.contains(&last.as_str()))
             {
                 Role::Other
             } else {
@@ -331,15 +354,39 @@ fn string_role(column: &Column, last: &str, last_raw: &str) -> Role {
     }
 }
 
+/// Parts into which a population is cut by number.
+const PARTS: &[&str] = &[
+    "quartile", "quintile", "decile", "tercile", "stratum", "wave", "round", "band", "class",
+];
+
+/// Whether a noun means how many rows of the population a row of a sample stands for.
+pub(in super::super) fn is_weight(noun: &str) -> bool {
+    let own = noun.split(" of the ").next().unwrap_or(noun);
+    let weights = ["weight", "weighting factor", "expansion factor"];
+    let of_sample = ["sampling ", "survey ", "design ", "population ", "sample "];
+    let weighs = |start: &&str| {
+        own.strip_prefix(*start)
+            .is_some_and(|rest| weights.contains(&rest))
+    };
+    weights[1..].contains(&own) || of_sample.iter().any(weighs)
+}
+
+/// Whether a whole number of this noun only tells to which part of all something belongs.
+pub(super) fn is_part(noun: &str) -> bool {
+    noun.split(' ').any(|word| PARTS.contains(&word))
+}
+
 /// The measure, seen from its noun and its name.
 pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
     let raw = words::raw(name);
     // What is counted stands before "of" and the like: the price per thousand impressions is a price.
-    let head = [" of ", " per ", " before ", " after ", " in ", " for "]
-        .iter()
-        .fold(noun.strip_prefix("number of ").unwrap_or(noun), |noun, word| {
-            noun.split(word).next().unwrap_or(noun)
-        });
+    let head = [
+        " of ", " per ", " before ", " after ", " in ", " for ", " from ", " with ", " at ", " on ", " to ",
+    ]
+    .iter()
+    .fold(noun.strip_prefix("number of ").unwrap_or(noun), |noun, word| {
+        noun.split(word).next().unwrap_or(noun)
+    });
     let last = head.rsplit(' ').next().unwrap_or(head);
     let of_name = |word: &String| NOT_ADDED.contains(&word.as_str());
     let first = noun.split(' ').next().unwrap_or_default();
@@ -356,13 +403,15 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
         || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
     let unit_price = ["unit", "per", "price"]
         .iter()
-        .any(|word| raw.iter().any(|w| w == word));
+        .any(|word| raw.iter().any(|w| w == word))
+        || first == "unit";
     let tail: Vec<&String> = raw.iter().rev().take(2).collect();
     let level = tail.into_iter().any(of_name) || NOT_ADDED.contains(&last) || unit_price;
     // Of a number that tells nothing of its kind nobody knows whether it adds up: a pulse does not.
     let known = counted
         || raw.iter().any(|w| ADDED.contains(&w.as_str()))
         || ADDED.contains(&last)
+        || ADDED.contains(&first)
         || raw.len() > 1 && units::at_end(&raw).is_some();
     let weighs = matches!(last, "weight" | "distance") || raw.iter().any(|w| w == "bytes");
     let states = [

@@ -60,6 +60,11 @@ impl Clock {
         Day::of_number(self.now.div_euclid(DAY)).iso()
     }
 
+    /// Seconds since 1970.
+    pub(super) fn seconds(self) -> i64 {
+        self.now
+    }
+
     pub(super) fn suffix(self) -> String {
         Day::of_number(self.now.div_euclid(DAY)).suffix()
     }

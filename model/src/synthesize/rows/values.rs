@@ -81,7 +81,7 @@ impl<'m> Cells<'m> {
         let mut row = Map::new();
         for column in &self.schema.columns {
             let value = if self.is_time(column) {
-                time(&column.data_type, start)
+                time(&Attribute::new(column, vec![column.name.clone()], &[]), start)
             } else {
                 self.value(column, place, &mut clock, dice)
             };
@@ -213,8 +213,11 @@ fn is_missing(attribute: &Attribute, dice: &mut Dice) -> bool {
     dice.chance(share)
 }
 
-fn time(data_type: &DataType, clock: Clock) -> Value {
-    match data_type {
+fn time(attribute: &Attribute, clock: Clock) -> Value {
+    if let Some(stored) = &attribute.stored {
+        return stored.kept(&clock.date(), &clock.time(), clock.seconds());
+    }
+    match attribute.data_type {
         DataType::Date => json!(clock.date()),
         DataType::DateTime => json!(format!("{}T{}", clock.date(), clock.time())),
         _ => json!(format!("{} {} UTC", clock.date(), clock.time())),
@@ -237,7 +240,7 @@ fn scalar(attribute: &Attribute, clock: &mut Clock, dice: &mut Dice) -> Value {
                 clock.advance(dice);
                 *clock
             };
-            time(&attribute.data_type, when)
+            time(attribute, when)
         }
         DataType::Time => json!(Clock::draw(dice).time()),
         DataType::Bytes => json!("Ynl0ZXM="),
@@ -263,6 +266,8 @@ fn integer(attribute: &Attribute, dice: &mut Dice) -> i64 {
         Role::Key => ids::integer(&attribute.name, dice.low(IDENTIFIERS)),
         Role::Year if attribute.noun.contains("birth") => dice.between(1950, 2004),
         Role::Year => dice.between(2005, 2025),
+        // Many have none of what is counted.
+        Role::Measure(measure) if measure.counted && dice.chance(0.12) => 0,
         Role::Measure(_) => thresholds::sample(attribute, dice).round() as i64,
         _ => value(attribute, dice)
             .and_then(|value| value.sql.parse().ok())
@@ -305,7 +310,7 @@ fn text(attribute: &Attribute, dice: &mut Dice) -> String {
                 text
             }
         }
-        _ => value(attribute, dice).map_or_else(|| any(ANYTHING, dice).to_owned(), |value| value.said),
+        _ => value(attribute, dice).map_or_else(|| any(ANYTHING, dice).to_owned(), |value| value.text()),
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::dice::Dice;
 use super::super::phrases::{Style, each, finished, its, shown, style, subject};
 use super::super::source::Source;
 use super::super::units;
+use super::comparisons::is_part_of;
 use super::groups::conditions_beside;
 use super::lists::{listed, records};
 use super::{Context, Draft, Reach, select, source};
@@ -112,6 +113,7 @@ impl Computed {
                     && !whole(b)
                     && !is_unit(a)
                     && !is_unit(b)
+                    && !is_part_of(a, b)
                 {
                     all.push((a, left, b, right, '+'));
                 }

@@ -8,6 +8,7 @@ use super::super::dice::Dice;
 use super::super::phrases::{Style, each, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;
+use super::stages::stage;
 use super::{Context, Draft, Reach, grouped, select, source};
 
 /// Two times of a row, the earlier first, in a unit that fits.
@@ -20,137 +21,6 @@ struct Span<'s, 'm> {
     said: &'static str,
     /// The difference.
     sql: String,
-}
-
-/// How late an event comes in the life of a thing.
-fn stage(field: &Field<'_>) -> i32 {
-    let name = field.attribute.name.to_lowercase();
-    let of = |words: &[&str]| words.iter().any(|w| name.contains(w));
-    if of(&[
-        "birth",
-        "born",
-        "valid",
-        "period",
-        "until",
-        "renew",
-        "expir",
-        "deadline",
-        "due",
-        "promis",
-        "trial",
-        "eta",
-        "sched",
-        "planned",
-        "updated",
-        "last_",
-        "first_",
-        "lastlogin",
-    ]) {
-        return -1;
-    }
-    if of(&[
-        "created",
-        "opened",
-        "order",
-        "placed",
-        "book",
-        "submitted",
-        "filed",
-        "reported",
-        "requested",
-        "queued",
-        "collected",
-        "received",
-        "registered",
-        "founded",
-        "loss",
-        "incept",
-    ]) {
-        return 1;
-    }
-    if of(&[
-        "start",
-        "began",
-        "accepted",
-        "assigned",
-        "dispatch",
-        "departed",
-        "issued",
-        "dep",
-        "admitted",
-        "plugged",
-        "entered",
-        "enrolled",
-        "hired",
-        "joined",
-        "launch",
-        "in_at",
-        "in_dt",
-        "answered",
-        "decided",
-        "published",
-        "bed_time",
-        "acquired",
-        "applied",
-        "raised",
-        "premiered",
-        "sown",
-        "planted",
-        "activation",
-        "from_ts",
-        "pickup",
-        "picked",
-        "rented",
-        "noted",
-        "installed",
-    ]) {
-        return 2;
-    }
-    if of(&[
-        "arriv",
-        "delivered",
-        "first_reply",
-        "shipped",
-        "approved",
-        "contact_start",
-    ]) {
-        return 3;
-    }
-    if of(&[
-        "end",
-        "finish",
-        "closed",
-        "resolved",
-        "solved",
-        "completed",
-        "done",
-        "paid",
-        "left",
-        "return",
-        "discharged",
-        "cancelled",
-        "restored",
-        "cleared",
-        "dropoff",
-        "unplugged",
-        "arr",
-        "out_at",
-        "to_ts",
-        "retired",
-        "harvest",
-        "churn",
-        "settled",
-        "removed",
-        "matures",
-        "fulfilled",
-        "repaired",
-        "filled",
-        "contact_end",
-        "terminated",
-    ]) {
-        return 4;
-    }
-    -1
 }
 
 fn spans<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<Span<'s, 'm>> {
@@ -263,7 +133,13 @@ fn happening(field: &Field<'_>) -> Option<&'static str> {
 fn moment(field: &Field<'_>) -> String {
     match &field.attribute.event {
         Some(Event::Passive(verb)) if verb != "due" => format!("being {verb}"),
-        _ => format!("the {}", field.attribute.noun),
+        _ => {
+            let noun = &field.attribute.noun;
+            let happening = ["time of ", "date of "]
+                .iter()
+                .find_map(|kind| noun.strip_prefix(kind));
+            happening.map_or_else(|| format!("the {noun}"), str::to_owned)
+        }
     }
 }
 

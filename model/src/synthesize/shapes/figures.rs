@@ -211,7 +211,7 @@ fn plain(condition: &Condition) -> String {
 }
 
 /// The condition as a predicate of a plural: "are refunded", "have status open".
-fn plural(condition: &Condition) -> String {
+pub(super) fn plural(condition: &Condition) -> String {
     let predicate = &condition.predicate;
     let changed = [("is ", "are "), ("was ", "were "), ("has ", "have ")]
         .iter()
@@ -350,7 +350,7 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         }
     };
     let fields = source.own(|a| match a.role {
-        Role::Category => a.values.len() >= 2 && a.values.len() <= 6,
+        Role::Category => (2..=6).contains(&a.values.len()) && !conditions::is_answer(a),
         Role::Flag => true,
         Role::Time => a.missing.is_some(),
         _ => false,
@@ -382,6 +382,7 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
             format!("COUNTIF({condition}) AS {alias}")
         }
     };
+    let noun = &field.attribute.noun;
     let (columns, kinds): (Vec<String>, Vec<String>) = match field.attribute.role {
         Role::Category => {
             let values = dice.shuffled(field.attribute.values.clone());
@@ -392,7 +393,7 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
                     .iter()
                     .map(|v| figure(&format!("{} = {}", field.sql, v.sql), &snake(&v.said)))
                     .collect(),
-                chosen.into_iter().map(|v| v.said).collect(),
+                chosen.into_iter().map(|v| column_of(noun, v.said)).collect(),
             )
         }
         Role::Flag => {
@@ -430,9 +431,8 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
         }
     };
     let rows = subject(&source, &others, dice);
-    let noun = &field.attribute.noun;
     let kinds = words::list(&kinds, "and");
-    let is_value = field.attribute.role == Role::Category;
+    let is_value = field.attribute.role == Role::Category && !super::is_numbered(field.attribute);
     let style = style(dice);
     let of = match &total {
         Some(total) => total.of(&rows),
@@ -503,13 +503,30 @@ pub(super) fn conditional(context: Context<'_>, dice: &mut Dice) -> Option<Draft
     ))
 }
 
+/// What the column of a value is called: "shipped", "quintile of income 2", where 2 alone would tell nothing.
+fn column_of(noun: &str, said: String) -> String {
+    if said.parse::<i64>().is_ok() {
+        format!("{noun} {said}")
+    } else if said.contains('_') {
+        format!("'{said}'")
+    } else {
+        said
+    }
+}
+
 /// How many rows have no value.
 pub(super) fn missing(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::All, dice)?;
-    let fields =
-        source.own(|a| !a.required && a.missing.is_none() && a.role != Role::Flag && a.role != Role::Other);
+    let fields = source.own(|a| {
+        !a.required
+            && a.missing.is_none()
+            && a.stored.is_none()
+            && a.role != Role::Flag
+            && a.role != Role::Other
+    });
     let field = *dice.pick(&fields)?;
-    let noun = if field.attribute.measure().is_some_and(|m| m.counted) {
+    let head = field.attribute.noun.split(" of ").next().unwrap_or_default();
+    let noun = if head.split(' ').any(words::is_plural) {
         field.attribute.noun.clone()
     } else {
         words::with_article(&field.attribute.noun)

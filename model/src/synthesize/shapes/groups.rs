@@ -494,10 +494,12 @@ pub(super) fn share_of_total(context: Context<'_>, dice: &mut Dice) -> Option<Dr
     let percent = dice.chance(0.4);
     let alias = source.free_name(if percent { "percentage" } else { "share" });
     let figure = &metric.sql;
-    let expression = format!(
-        "{}{figure} / SUM({figure}) OVER ()",
-        if percent { "100 * " } else { "" }
-    );
+    let rounded = percent && dice.chance(0.5);
+    let expression = match (percent, rounded) {
+        (true, true) => format!("ROUND(100 * {figure} / SUM({figure}) OVER (), 1)"),
+        (true, false) => format!("100 * {figure} / SUM({figure}) OVER ()"),
+        _ => format!("{figure} / SUM({figure}) OVER ()"),
+    };
     let word = if percent {
         dice.word(&["percentage", "percent share"])
     } else {
@@ -523,6 +525,18 @@ pub(super) fn share_of_total(context: Context<'_>, dice: &mut Dice) -> Option<Dr
             "{} each {by}'s {word} of {whole}",
             dice.word(&["Show", "Compute", "Give"])
         ),
+    };
+    let text = if rounded {
+        format!(
+            "{text}{}",
+            dice.word(&[
+                ", rounded to one decimal",
+                ", with one decimal",
+                ", rounded to one decimal place"
+            ])
+        )
+    } else {
+        text
     };
     Some(Draft::group(
         finished(style, &text, dice),

@@ -8,15 +8,22 @@ use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension};
 use super::super::metrics::{self, Kind};
 use super::super::phrases::{Style, finished, style, subject, where_clause};
-use super::super::source::snake;
+use super::super::source::{Field, Source, snake};
 use super::super::thresholds;
 use super::super::words;
 use super::groups::conditions_beside;
 use super::{Context, Draft, Reach, source};
 
-/// Rows in classes of a number.
-pub(super) fn buckets(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
-    let source = source(context, Reach::All, dice)?;
+/// Classes of a number.
+pub(super) struct Classes {
+    /// "under 5, 5 to under 10, 10 km and more"
+    said: String,
+    /// The grouping by them, as "age (under 5, 5 to under 10, 10 and more)".
+    pub(super) dimension: Dimension,
+}
+
+/// Three classes of a number of the rows.
+pub(super) fn classes<'s, 'm>(source: &'s Source<'m>, dice: &mut Dice) -> Option<(&'s Field<'m>, Classes)> {
     let fields = source.own(|a| a.measure().is_some());
     let field = *dice.pick(&fields)?;
     let mut bounds = Vec::new();
@@ -36,38 +43,58 @@ pub(super) fn buckets(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     };
     let (low, high) = (thresholds::number(*low), thresholds::number(*high));
-    let conditions = conditions::some(&source, dice, 1);
-    if conditions.iter().any(|c| c.about == field.sql) {
-        return None;
-    }
-    let metric = metrics::count(&source);
-    let alias = source.free_name("bucket");
     let (sql, noun) = (&field.sql, &field.attribute.noun);
     let unit = field
         .attribute
         .unit
         .map_or_else(String::new, |u| format!(" {}", u.short));
+    let said = format!("under {low}, {low} to under {high}, {high}{unit} and more");
+    let expression = format!(
+        "CASE WHEN {sql} < {low} THEN 'under {low}' WHEN {sql} < {high} THEN '{low} to under {high}' WHEN {sql} >= {high} THEN '{high} and more' END"
+    );
+    let alias = source.free_name("bucket");
+    let dimension = Dimension {
+        select: format!("{expression} AS {alias}"),
+        group: alias.clone(),
+        name: alias,
+        noun: format!("{} of {noun} ({said})", dice.word(&["band", "class", "group"])),
+        expression,
+        is_time: false,
+        about: sql.clone(),
+    };
+    Some((field, Classes { said, dimension }))
+}
+
+/// Rows in classes of a number.
+pub(super) fn buckets(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
+    let source = source(context, Reach::All, dice)?;
+    let (field, Classes { said, dimension }) = classes(&source, dice)?;
+    let conditions = conditions::some(&source, dice, 1);
+    if conditions.iter().any(|c| c.about == field.sql) {
+        return None;
+    }
+    let metric = metrics::count(&source);
+    let noun = &field.attribute.noun;
     let rows = subject(&source, &conditions, dice);
     let style = style(dice);
-    let classes = format!("under {low}, {low} to under {high}, {high}{unit} and more");
     let text = match style {
-        Style::Terse => format!("number of {rows} by {noun}: {classes}"),
+        Style::Terse => format!("number of {rows} by {noun}: {said}"),
         Style::Sentence => format!(
             "How many {rows} have {} {}",
             with_its_article(noun),
-            classes.replace("and more", "or more")
+            said.replace("and more", "or more")
         ),
-        Style::Order => format!("Group {rows} by {noun} into {classes}, and count each group"),
+        Style::Order => format!("Group {rows} by {noun} into {said}, and count each group"),
     };
-    Some(Draft::select(
-        finished(style, &text, dice),
-        &format!(
-            "CASE WHEN {sql} < {low} THEN 'under {low}' WHEN {sql} < {high} THEN '{low} to under {high}' WHEN {sql} >= {high} THEN '{high} and more' END AS {alias}, COUNT(*) AS {}",
-            metric.alias
-        ),
+    let question = finished(style, &text, dice);
+    let figures = format!("COUNT(*) AS {}", metric.alias);
+    Some(Draft::group(
+        question,
+        &dimension,
+        &figures,
         &source,
         &conditions,
-        &format!(" GROUP BY {alias}"),
+        "",
     ))
 }
 

@@ -8,7 +8,7 @@ use super::super::ids;
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::{Field, Source};
 use super::super::words;
-use super::{Context, Draft, Reach, is_shown, select, source, tie, tie_said};
+use super::{Context, Draft, Reach, is_shown, select, shown_as, source, tie, tie_said};
 
 /// The columns that a list of rows shows: what rows are called by, and some more.
 fn columns<'s, 'm>(source: &'s Source<'m>, more: usize, dice: &mut Dice) -> Vec<&'s Field<'m>> {
@@ -78,8 +78,8 @@ fn nouns(source: &Source<'_>, fields: &[&Field<'_>], plural: bool, dice: &mut Di
     nouns
 }
 
-fn sql_of(fields: &[&Field<'_>]) -> Option<String> {
-    select(&fields.iter().map(|f| f.sql.clone()).collect::<Vec<_>>())
+fn sql_of(source: &Source<'_>, fields: &[&Field<'_>]) -> Option<String> {
+    select(&fields.iter().map(|f| shown_as(source, f)).collect::<Vec<_>>())
 }
 
 /// Rows that fulfil conditions, with some columns.
@@ -109,7 +109,7 @@ pub(super) fn some(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     }
     let sql = format!(
         "SELECT {} FROM {}{}",
-        sql_of(&shown)?,
+        sql_of(&source, &shown)?,
         source.from,
         where_clause(&conditions)
     );
@@ -379,7 +379,7 @@ pub(super) fn latest(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let count = *dice.pick(&[1, 5, 10, 20, 50])?;
     let sql = format!(
         "SELECT {} FROM {}{} ORDER BY {}{}{} LIMIT {count}",
-        sql_of(&shown)?,
+        sql_of(&source, &shown)?,
         source.from,
         where_clause(&conditions),
         time.sql,
@@ -445,7 +445,7 @@ pub(super) fn one(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         .collect();
     let sql = format!(
         "SELECT {} FROM {}{}",
-        sql_of(&shown)?,
+        sql_of(&source, &shown)?,
         source.from,
         where_clause(&conditions)
     );
@@ -485,6 +485,7 @@ pub(super) fn values(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let fields = source.which(|f| {
         matches!(f.attribute.role, Role::Category | Role::Label | Role::Year)
             && f.attribute.noun != source.subject.one
+            && !conditions::is_answer(f.attribute)
             && f.owner
                 .is_none_or(|o| !source.unnested && !source.owners[o].contains)
     });

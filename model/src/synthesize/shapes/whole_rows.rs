@@ -11,7 +11,7 @@ use super::{Context, Draft, Reach, source};
 /// All columns but one or two.
 pub(super) fn except(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Tables, dice)?;
-    let fields = source.own(|a| a.path.len() == 1 && a.role != Role::Key);
+    let fields = source.own(|a| a.path.len() == 1 && a.stored.is_none() && a.role != Role::Key);
     let count = 1 + dice.below(2);
     let left: Vec<&Field<'_>> = dice.shuffled(fields).into_iter().take(count).collect();
     if left.len() < count || source.table.columns.len() < count + 2 {

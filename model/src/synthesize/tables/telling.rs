@@ -26,7 +26,9 @@ pub(super) fn time_of(schema: &TableSchema, attributes: &[Attribute]) -> (Option
         "eta",
     ];
     let first = attributes.iter().position(|a| {
-        a.role == Role::Time && a.path.len() == 1 && !others.iter().any(|t| a.name.to_lowercase().contains(t))
+        let told =
+            |word: &&str| a.name.to_lowercase().contains(word) || a.stored.is_some() && a.noun.contains(word);
+        a.role == Role::Time && a.path.len() == 1 && !others.iter().any(told)
     });
     (first, false)
 }
@@ -61,8 +63,16 @@ pub(super) fn happens(time: &Attribute, noun: &Noun) -> bool {
         "happened",
     ];
     let of_thing = ["last", "first", "updated", "changed", "start", "end", "in", "out"];
-    let raw = words::raw(&time.name);
+    let mut raw = words::raw(&time.name);
+    raw.extend(time.noun.split(' ').map(str::to_owned));
+    // What was found out of things at a time did not happen then.
+    let found_out = ["interview", "questionnaire", "visit", "bill"];
+    let asked = time.stored.is_some()
+        && raw
+            .iter()
+            .any(|w| found_out.contains(&w.as_str()) && !noun.one.contains(w.as_str()));
     !words::is_person(&noun.one)
+        && !asked
         && match &time.event {
             None => !raw.iter().any(|w| of_thing.contains(&w.as_str())) && !time.noun.starts_with('"'),
             Some(Event::Passive(verb) | Event::Active(verb)) => happened.contains(&verb.as_str()),

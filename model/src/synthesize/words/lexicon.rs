@@ -161,6 +161,12 @@ pub(super) const ADJECTIVES: &[&str] = &[
     "remote",
     "roaming",
     "rural",
+    "urban",
+    "employed",
+    "unemployed",
+    "married",
+    "divorced",
+    "widowed",
     "successful",
     "unknown",
     "urgent",
@@ -219,6 +225,9 @@ pub(super) const PEOPLE: &[&str] = &[
     "instructor",
     "prescriber",
     "cardholder",
+    "respondent",
+    "pupil",
+    "casualty",
 ];
 
 /// Nouns in "er" and "or" that are no people.
@@ -322,6 +331,7 @@ pub(super) const IRREGULAR: &[(&str, &str)] = &[
     ("calorie", "calories"),
     ("hero", "heroes"),
     ("status", "statuses"),
+    ("stratum", "strata"),
     ("campus", "campuses"),
     ("virus", "viruses"),
     ("bonus", "bonuses"),
@@ -352,4 +362,5 @@ pub(super) const SAME: &[&str] = &[
     "music",
     "squad",
     "cdr",
+    "diabetes",
 ];
