@@ -84,8 +84,13 @@ impl Day {
     }
 
     fn said(self, dice: &mut Dice) -> String {
-        let month = MONTHS[usize::try_from(self.month - 1).unwrap_or(0) % 12];
-        match dice.below(5) {
+        self.written(dice.below(5))
+    }
+
+    /// The day in one of the forms that people write.
+    fn written(self, form: usize) -> String {
+        let month = month_name(self.month);
+        match form {
             0 => self.iso(),
             1 => format!("{month} {}, {}", self.day, self.year),
             _ => format!("{} {month} {}", self.day, self.year),
@@ -283,7 +288,10 @@ impl Period {
             ),
             Self::Before(day) if day.month == 1 && day.day == 1 => format!("before {}", day.year),
             Self::Before(day) => format!("before {}", day.said(dice)),
-            Self::Between(from, to) => format!("between {} and {}", from.said(dice), to.said(dice)),
+            Self::Between(from, to) => {
+                let form = dice.below(5);
+                format!("between {} and {}", from.written(form), to.written(form))
+            }
             Self::Last(count, unit) => {
                 format!("in the {} {count} {unit}s", dice.word(&["last", "past", "last"]))
             }
