@@ -225,6 +225,11 @@ impl Attribute {
             .map_or(column.clone(), |stored| stored.sql(&column))
     }
 
+    /// Whether rows may be without it: an order from low to high would begin with those.
+    pub(super) fn may_lack(&self) -> bool {
+        self.missing.is_some() || self.path.len() > 1
+    }
+
     /// Whether it is a number that is added up or averaged.
     pub(super) fn measure(&self) -> Option<Measure> {
         match self.role {

@@ -40,6 +40,21 @@ pub(super) struct Condition {
     pub(super) is_time: bool,
     /// What it is about, so that no two conditions are about the same.
     pub(super) about: String,
+    /// What its alternative is about, where it has one.
+    pub(super) or_about: String,
+}
+
+impl Condition {
+    /// Whether it says something of this expression.
+    pub(super) fn is_about(&self, sql: &str) -> bool {
+        self.about == sql || self.or_about == sql
+    }
+
+    /// The role of the field that it is about.
+    pub(super) fn role<'s>(&self, source: &'s Source<'_>) -> Option<&'s Role> {
+        let field = source.fields.iter().find(|f| f.sql == self.about)?;
+        Some(&field.attribute.role)
+    }
 }
 
 /// Some conditions on different fields; `most` at most.
@@ -68,7 +83,7 @@ pub(super) fn exactly(source: &Source<'_>, dice: &mut Dice, count: usize) -> Vec
         if let Some(condition) = drawn
             && found
                 .iter()
-                .all(|other| other.about != condition.about && !(other.is_time && condition.is_time))
+                .all(|other| !other.is_about(&condition.about) && !(other.is_time && condition.is_time))
         {
             found.push(condition);
         }
@@ -140,8 +155,15 @@ pub(super) fn one(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
 
 /// The condition or another one, where both are said alike: "with a cost over 50 or a discount over 10".
 pub(super) fn either(source: &Source<'_>, first: Condition, dice: &mut Dice) -> Condition {
+    // Who it is or what it is called is no alternative to anything.
+    let tells = |c: &Condition| {
+        matches!(
+            c.role(source),
+            Some(Role::Category | Role::Flag | Role::Measure(_))
+        )
+    };
     let plain = |c: &Condition| {
-        c.owner.is_none() && !c.is_time && c.post.starts_with("with ") && !c.sql.contains(" OR ")
+        c.owner.is_none() && !c.is_time && c.post.starts_with("with ") && !c.sql.contains(" OR ") && tells(c)
     };
     let Some(second) =
         one(source, dice).filter(|second| plain(second) && plain(&first) && second.about != first.about)
@@ -155,6 +177,7 @@ pub(super) fn either(source: &Source<'_>, first: Condition, dice: &mut Dice) -> 
         post: or(&first.post, &second.post, "with "),
         predicate: or(&first.predicate, &second.predicate, "has "),
         adjective: None,
+        or_about: second.about,
         ..first
     }
 }

@@ -127,6 +127,8 @@ pub(super) fn different(source: &Source<'_>, dice: &mut Dice) -> Option<Metric> 
             && Some(&f.sql) != own_key.as_ref()
             && f.attribute.noun != "ID"
             && !f.attribute.noun.ends_with(" by")
+            // The number of a line within its order tells no lines apart.
+            && !source.subject.one.ends_with(&format!(" {}", thing(&f.attribute.noun)))
     });
     let field = *dice.pick(&fields)?;
     let noun = thing(&field.attribute.noun);
@@ -231,6 +233,11 @@ pub(super) fn figure(source: &Source<'_>, field: &Field<'_>, kind: Kind, dice: &
 }
 
 impl Metric {
+    /// Whether it is what each group has one of: the capacity of a stadium.
+    pub(super) fn is_of(&self, group: &str) -> bool {
+        !matches!(self.kind, Kind::Count | Kind::Different) && self.head.contains(&format!(" {group} "))
+    }
+
     /// The figure of these rows: "number of orders", "total delivery fee of orders".
     pub(super) fn of(&self, rows: &str) -> String {
         match self.kind {

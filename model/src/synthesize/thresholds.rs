@@ -149,6 +149,7 @@ const BY_WORD: &[(&[&str], &[f64])] = &[
         &[1.0, 2.0, 3.0, 4.0],
     ),
     (&["score"], PERCENT),
+    (&["bytes", "byte"], &[1_000.0, 10_000.0, 100_000.0, 1_000_000.0]),
     (&["age"], &[18.0, 21.0, 30.0, 40.0, 50.0, 60.0, 65.0, 70.0]),
     (
         &["temperature", "temp"],
@@ -224,7 +225,11 @@ fn likely(attribute: &Attribute) -> Option<&'static [f64]> {
     let of_unit = attribute
         .unit
         .and_then(|unit| BY_UNIT.iter().find(|(shorts, _)| shorts.contains(&unit.short)));
-    if let Some((_, list)) = of_unit {
+    // A salary and a tip have the same unit.
+    let is_money = attribute
+        .unit
+        .is_some_and(|unit| matches!(unit.short, "USD" | "EUR"));
+    if let Some((_, list)) = of_unit.filter(|_| !is_money) {
         return Some(list);
     }
     let has = |word: &&str| {
@@ -238,5 +243,6 @@ fn likely(attribute: &Attribute) -> Option<&'static [f64]> {
         return Some(list);
     }
     let measure = attribute.measure()?;
-    Some(if measure.counted { SOME } else { ANY })
+    let any = if measure.counted { SOME } else { ANY };
+    Some(of_unit.map_or(any, |(_, list)| *list))
 }

@@ -122,6 +122,10 @@ const NOT_ADDED: &[&str] = &[
     "latency",
     "elevation",
     "depth",
+    "draught",
+    "width",
+    "thickness",
+    "diameter",
     "severity",
     "priority",
     "capacity",
@@ -428,6 +432,7 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
         "start",
         "end",
         "offset",
+        "lead",
     ];
     Measure {
         additive: known

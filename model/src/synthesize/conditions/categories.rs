@@ -21,7 +21,7 @@ pub(super) fn on_category(field: &Field<'_>, is_person: bool, dice: &mut Dice) -
         };
         return Some(simple(format!("{sql} IN ({}, {})", value.sql, other.sql), &said));
     }
-    if several && dice.chance(0.08) {
+    if several && !value.is_unknown() && dice.chance(0.08) {
         return Some(Condition {
             sql: format!("{sql} != {}", value.sql),
             post: format!("whose {noun} is not {}", said(&value, dice)),
@@ -73,7 +73,9 @@ pub(in super::super) fn on_value(
     }
     let said = said(value, dice);
     let mut condition = simple(format!("{sql} = {}", value.sql), &format!("{noun} {said}"));
-    match dice.below(4) {
+    // "with wave of the panel 5" would be misread.
+    let is_long = noun.contains(" of ");
+    match dice.below(if is_long { 2 } else { 4 }) {
         0 => condition.post = format!("whose {noun} is {said}"),
         1 => condition.post = format!("where the {noun} is {said}"),
         _ => {}

@@ -107,7 +107,9 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
                         .unwrap_or_default()
                         .trim_matches('\'')
                         .to_owned();
-                    (false, format!("with {value} among their {}", noun.many))
+                    let who = &attribute.noun;
+                    let who = who.strip_suffix(" ID").unwrap_or(who);
+                    (false, format!("with {who} {value} among their {}", noun.many))
                 }
                 _ => (false, format!("with {} {post}", words::with_article(&noun.one))),
             };

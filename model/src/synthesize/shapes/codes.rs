@@ -108,7 +108,7 @@ impl<'s, 'm> Codes<'s, 'm> {
 /// Conditions that are about none of these.
 pub(super) fn beside(source: &Source<'_>, taken: &[&str], most: usize, dice: &mut Dice) -> Vec<Condition> {
     let mut found = conditions::some(source, dice, most);
-    found.retain(|condition| !taken.contains(&condition.about.as_str()));
+    found.retain(|condition| !taken.iter().any(|sql| condition.is_about(sql)));
     conditions::complete(source, dice, &mut found);
     found
 }

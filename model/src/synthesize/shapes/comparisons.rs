@@ -10,6 +10,7 @@ use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::source::Field;
 use super::super::words;
 use super::groups::conditions_beside;
+use super::rows::subject_one;
 use super::{Context, Draft, Reach, select, shown_as, source, tie};
 
 /// The last word of a noun before "of", "in" and the like.
@@ -157,7 +158,7 @@ pub(super) fn top_told(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let mut conditions = conditions::some(&source, dice, 1);
     conditions.retain(|c| c.about != by.sql);
     conditions::complete(&source, dice, &mut conditions);
-    let most = dice.chance(0.85);
+    let most = dice.chance(0.85) || by.attribute.may_lack();
     let order = |more: &str| format!(" ORDER BY {}{}{more}", by.sql, if most { " DESC" } else { "" });
     let noun = &by.attribute.noun;
     let counted = by.attribute.measure().is_some_and(|m| m.counted);
@@ -222,7 +223,7 @@ pub(super) fn top_told(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         (false, true) => format!("the {} {noun}", dice.word(&["highest", "largest"])),
         (false, false) => format!("the {} {noun}", dice.word(&["lowest", "smallest"])),
     };
-    let one = rows.replacen(&source.subject.many, &source.subject.one, 1);
+    let one = subject_one(&source, &rows);
     let number = few(count, dice);
     let text = match (style, count) {
         (Style::Terse, 1) => format!("{one} with {which}: {listed}"),

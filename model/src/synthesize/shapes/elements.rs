@@ -246,6 +246,12 @@ pub(super) fn joined(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     listed.figure(finished(style, &text, dice), &expression, &alias, &conditions)
 }
 
+/// Whether this tells which element it is: "drug" or "drug name" of a drug.
+fn is_name_of(attribute: &Attribute, one: &str) -> bool {
+    let noun = attribute.noun.as_str();
+    noun == one || noun == "name" || noun.strip_suffix(" name").is_some_and(|of| one.ends_with(of))
+}
+
 /// The elements of one row.
 pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let listed = listed(context, dice, any)?;
@@ -266,8 +272,12 @@ pub(super) fn elements(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         Elements::Scalars(_) => (listed.element.clone(), String::new()),
         _ => {
             let shown = listed.which(|a| !matches!(a.role, Role::Other));
-            let mut shown: Vec<&Attribute> = dice.shuffled(shown).into_iter().take(2).collect();
-            shown.sort_by_key(|a| a.role == Role::Flag);
+            let mut shown = dice.shuffled(shown);
+            // "Which drugs" is answered by the drugs.
+            let is_name = |a: &Attribute| is_name_of(a, &listed.array.noun.one);
+            shown.sort_by_key(|a| !is_name(a));
+            shown.truncate(2);
+            shown.sort_by_key(|a| (!is_name(a), a.role == Role::Flag));
             if shown.is_empty() {
                 return None;
             }

@@ -104,10 +104,12 @@ pub(super) fn several(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     ))
 }
 
-/// A condition whose share can be asked for: one that some rows fulfil, and is no time.
+/// A condition whose share can be asked for: one that many rows can fulfil, and is no time.
 fn part(source: &Source<'_>, dice: &mut Dice) -> Option<Condition> {
-    let one =
-        (0..6).find_map(|_| conditions::one(source, dice).filter(|c| !c.is_time && c.owner.is_none()))?;
+    let names_one = |c: &Condition| matches!(c.role(source), Some(Role::Key | Role::Label));
+    let one = (0..6).find_map(|_| {
+        conditions::one(source, dice).filter(|c| !c.is_time && c.owner.is_none() && !names_one(c))
+    })?;
     Some(if dice.chance(0.15) {
         conditions::either(source, one, dice)
     } else {

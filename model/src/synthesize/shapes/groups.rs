@@ -19,7 +19,7 @@ pub(super) fn conditions_beside(
     dice: &mut Dice,
 ) -> Vec<Condition> {
     let mut found = conditions::some(source, dice, most);
-    found.retain(|c| Some(&c.about) != argument);
+    found.retain(|c| !argument.is_some_and(|sql| c.is_about(sql)));
     // "commits with more than 3 changes of commits of 2025" would say what they are twice.
     found.retain(|c| {
         c.owner
@@ -29,6 +29,8 @@ pub(super) fn conditions_beside(
         c.about != dimension.about
             || c.is_time && dimension.is_time && (c.sql.contains(">= '") || c.sql.contains("YEAR"))
     });
+    // Of two times nobody can tell which one "by month" means.
+    found.retain(|c| !(c.is_time && dimension.is_time) || c.about == dimension.about);
     conditions::complete(source, dice, &mut found);
     found
 }
@@ -82,7 +84,7 @@ fn asked(metric: &Metric, rows: &str, bare: bool, by: &str, dice: &mut Dice) -> 
 pub(super) fn group(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let (source, dimension) = grouped(context, Reach::All, dice, 0.25)?;
     let metric = metrics::draw(&source, dice);
-    if metric.argument.as_ref() == Some(&dimension.about) {
+    if metric.argument.as_ref() == Some(&dimension.about) || metric.is_of(&dimension.noun) {
         return None;
     }
     let conditions = conditions_beside(&source, &dimension, metric.argument.as_ref(), 2, dice);
@@ -126,6 +128,8 @@ pub(super) fn two(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let second = dimensions::by_value(&source, dice)?;
     if first.about == second.about
         || first.noun == second.noun
+        || metric.is_of(&first.noun)
+        || metric.is_of(&second.noun)
         || metric
             .argument
             .as_ref()
@@ -134,7 +138,7 @@ pub(super) fn two(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         return None;
     }
     let mut conditions = conditions_beside(&source, &first, metric.argument.as_ref(), 1, dice);
-    conditions.retain(|c| c.about != second.about);
+    conditions.retain(|c| !c.is_about(&second.about));
     let rows = subject(&source, &conditions, dice);
     let by = format!("{} and {}", first.noun, second.noun);
     let order = if first.is_time {

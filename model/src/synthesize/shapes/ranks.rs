@@ -1,12 +1,13 @@
 //! The best, latest and commonest of each group; ranks.
 
 use super::super::columns::Role;
-use super::super::conditions;
+use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions;
 use super::super::metrics::{self, Kind};
 use super::super::phrases::{Style, few, finished, style, subject, where_clause};
 use super::super::words;
+use super::rows::subject_one;
 use super::{Context, Draft, Reach, select, source, tie};
 
 /// The rows with the highest number of each group.
@@ -24,9 +25,10 @@ pub(super) fn best_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Draf
         return None;
     }
     let mut conditions = conditions::some(&source, dice, 1);
-    conditions.retain(|c| c.about != by.sql && c.about != dimension.about);
+    let named = |c: &Condition| names.iter().any(|n| n.sql == c.about);
+    conditions.retain(|c| c.about != by.sql && c.about != dimension.about && !named(c));
     conditions::complete(&source, dice, &mut conditions);
-    let most = dice.chance(0.8);
+    let most = dice.chance(0.8) || by.attribute.may_lack();
     let count = *dice.pick(&[1, 1, 1, 2, 3, 3, 5])?;
     let shows = dice.chance(0.7);
     let mut columns = vec![dimension.select.clone()];
@@ -78,11 +80,7 @@ pub(super) fn best_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Draf
         ),
         _ => format!(", with the {noun}"),
     };
-    let one = if rows == source.subject.many {
-        source.subject.one.clone()
-    } else {
-        rows.replacen(&source.subject.many, &source.subject.one, 1)
-    };
+    let one = subject_one(&source, &rows);
     let text = match (style, count) {
         (Style::Terse, 1) => format!(
             "{one} with {what} {} {by_noun}{with}",
@@ -156,7 +154,7 @@ pub(super) fn latest_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Dr
         )
     };
     let rows = subject(&source, &conditions, dice);
-    let one = rows.replacen(&source.subject.many, &source.subject.one, 1);
+    let one = subject_one(&source, &rows);
     let word = if newest {
         dice.word(&["latest", "most recent", "last"])
     } else {

@@ -52,6 +52,18 @@ impl<'m> Family<'m> {
         (!names.is_empty()).then_some(names)
     }
 
+    /// A condition on the child's rows, by what draws some; whose they are is asked already.
+    fn of_child(
+        &self,
+        child: &Source<'_>,
+        dice: &mut Dice,
+        drawn: fn(&Source<'_>, &mut Dice, usize) -> Vec<Condition>,
+    ) -> Vec<Condition> {
+        let mut found = drawn(child, dice, 1);
+        found.retain(|c| !self.link.on.iter().any(|(own, _)| c.is_about(own)));
+        found
+    }
+
     /// The rows of the parent in words, with conditions on them.
     fn parents(&self, conditions: &[Condition], dice: &mut Dice) -> String {
         subject(&Source::table(self.parent), conditions, dice)
@@ -66,7 +78,7 @@ pub(super) fn without(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let names = family.names()?;
     let of_parent = conditions::some(&parent, dice, 1);
     let of_child = if dice.chance(0.5) {
-        conditions::some(&child, dice, 1)
+        family.of_child(&child, dice, conditions::some)
     } else {
         Vec::new()
     };
@@ -162,7 +174,7 @@ pub(super) fn with_some(context: Context<'_>, dice: &mut Dice) -> Option<Draft> 
     let family = family(context, dice)?;
     let child = Source::table(family.child);
     let names = family.names()?;
-    let of_child = conditions::exactly(&child, dice, 1);
+    let of_child = family.of_child(&child, dice, conditions::exactly);
     if of_child.is_empty() || of_child[0].sql.contains("UNNEST") {
         return None;
     }
@@ -217,7 +229,7 @@ pub(super) fn with_many(context: Context<'_>, dice: &mut Dice) -> Option<Draft> 
     let (column, key) = &family.link.on[0];
     let child = Source::table(family.child);
     let of_child = if dice.chance(0.45) {
-        conditions::some(&child, dice, 1)
+        family.of_child(&child, dice, conditions::some)
     } else {
         Vec::new()
     };

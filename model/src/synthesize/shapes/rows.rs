@@ -255,7 +255,7 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     if conditions.iter().any(|c| c.about == by.sql) {
         return None;
     }
-    let most = dice.chance(0.75);
+    let most = dice.chance(0.75) || by.attribute.may_lack();
     let count = *dice.pick(&[1, 3, 5, 5, 10, 10, 20])?;
     let second = count == 1 && most && dice.chance(0.2) && !by.attribute.measure().is_some_and(|m| m.counted);
     let mut columns: Vec<String> = names.iter().map(|f| f.sql.clone()).collect();
@@ -347,8 +347,12 @@ pub(super) fn top(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 }
 
 /// One row of the rows: their noun in the singular.
-fn subject_one(source: &Source<'_>, rows: &str) -> String {
+pub(super) fn subject_one(source: &Source<'_>, rows: &str) -> String {
     rows.replacen(&source.subject.many, &source.subject.one, 1)
+        .replacen(" who are boys", " who is a boy", 1)
+        .replacen(" who are girls", " who is a girl", 1)
+        .replacen(" who are men", " who is a man", 1)
+        .replacen(" who are women", " who is a woman", 1)
         .replacen(" that are ", " that is ", 1)
         .replacen(" who are ", " who is ", 1)
         .replacen(" that have ", " that has ", 1)

@@ -1,5 +1,6 @@
 //! Figures over time: series, running and moving figures, changes, years side by side.
 
+use super::super::columns::Role;
 use super::super::conditions::{self, Condition};
 use super::super::dice::Dice;
 use super::super::dimensions::{self, Dimension, Grain};
@@ -25,6 +26,12 @@ fn timed<'m>(context: Context<'m>, dice: &mut Dice, additive: bool) -> Option<Ti
     } else {
         metrics::draw(&source, dice)
     };
+    // What things amount to that do not happen is not more because more of them were looked at.
+    let metric = if metric.kind == Kind::Sum && !source.table.dated {
+        metrics::count(&source)
+    } else {
+        metric
+    };
     let time = dimensions::by_series(&source, dice)?;
     // Shards are read for some days: months of them are cut off.
     let days = time.about == "_TABLE_SUFFIX" || short(&time.noun) == "day";
@@ -32,12 +39,22 @@ fn timed<'m>(context: Context<'m>, dice: &mut Dice, additive: bool) -> Option<Ti
         return None;
     }
     let mut conditions = conditions::some(&source, dice, 1);
-    // A short span has no course.
+    // A short span has no course, and neither has a single thing.
+    let is_long = |c: &Condition| {
+        [">= '", "YEAR", "_TABLE_SUFFIX"]
+            .iter()
+            .any(|mark| c.sql.contains(mark))
+    };
+    let names_one = |c: &Condition| c.role(&source) == Some(&Role::Key);
     conditions.retain(|c| {
-        (!c.is_time || c.sql.contains(">= '") || c.sql.contains("YEAR"))
-            && Some(&c.about) != metric.argument.as_ref()
+        (!c.is_time || is_long(c))
+            && !names_one(c)
+            && !metric.argument.as_ref().is_some_and(|sql| c.is_about(sql))
     });
     conditions::complete(&source, dice, &mut conditions);
+    if conditions.iter().any(|c| c.is_time && !is_long(c)) {
+        return None;
+    }
     let rows = subject(&source, &conditions, dice);
     let what = match metric.kind {
         Kind::Count => format!("number of {rows}"),
