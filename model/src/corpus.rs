@@ -6,10 +6,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::types::Type as SqlType;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use crate::store::hexadecimal;
@@ -434,11 +434,27 @@ fn connect(path: &Path) -> Result<Connection, CorpusFault> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     steps_taken(&connection, STEPS.len())?;
+    write_ahead(&connection)?;
     // Every acknowledged write is on the disk: FULL syncs the log at each commit.
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
     bring_up(&connection, &STEPS)?;
     Ok(connection)
+}
+
+/// Turns the write-ahead log on. Two that do so in a new file at the same time would wait for each other: SQLite then
+/// fails at once, whatever the timeout (<https://www.sqlite.org/c3ref/busy_handler.html>), and one of them tries again.
+fn write_ahead(connection: &Connection) -> Result<(), CorpusFault> {
+    let start = Instant::now();
+    loop {
+        match connection.execute_batch("PRAGMA journal_mode = WAL;") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < BUSY =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return Ok(done?),
+        }
+    }
 }
 
 /// Takes the steps that were not taken yet, all or none.

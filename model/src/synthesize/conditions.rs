@@ -83,7 +83,7 @@ pub(super) fn exactly(source: &Source<'_>, dice: &mut Dice, count: usize) -> Vec
         if let Some(condition) = drawn
             && found
                 .iter()
-                .all(|other| !other.is_about(&condition.about) && !(other.is_time && condition.is_time))
+                .all(|other| !(other.is_about(&condition.about) || other.is_time && condition.is_time))
         {
             found.push(condition);
         }

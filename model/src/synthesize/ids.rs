@@ -42,7 +42,7 @@ pub(super) fn code(number: usize) -> String {
 
 /// Whether a column of this noun holds addresses of a network.
 pub(super) fn is_address(noun: &str) -> bool {
-    noun.split(' ').any(|word| word == "IP" || word == "address")
+    noun.split(' ').any(|word| word == "IP")
 }
 
 /// The address with this number.

@@ -249,7 +249,9 @@ impl Metric {
 
     /// The figure, where the rows need not be told: nothing is said of them and its noun is its own.
     pub(super) fn short(&self, rows: &str, bare: bool, dice: &mut Dice) -> String {
-        if bare && self.alone && self.kind != Kind::Count && dice.chance(0.45) {
+        // "the total number of seats per hall" would be those that a hall has.
+        let counts = self.kind == Kind::Sum && self.head.contains("number of ");
+        if bare && self.alone && self.kind != Kind::Count && !counts && dice.chance(0.45) {
             let of = if self.kind == Kind::Different {
                 "number of "
             } else {

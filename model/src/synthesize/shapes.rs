@@ -164,7 +164,7 @@ fn grouped<'m>(
 fn tagged<'m>(context: Context<'m>, dice: &mut Dice) -> Option<(Source<'m>, Dimension)> {
     let all = context.model.tables.iter().flat_map(|table| {
         let arrays = table.arrays.iter();
-        let fits = |array: &&Array| matches!(&array.elements, Elements::Scalars(of) if !matches!(of.role, Role::Path | Role::Text));
+        let fits = |array: &&Array| matches!(&array.elements, Elements::Scalars(of) if !matches!(of.role, Role::Path | Role::Text) && !array.noun.one.ends_with("URL"));
         arrays.filter(fits).map(move |array| (table, array))
     });
     let all: Vec<_> = all.collect();

@@ -364,7 +364,9 @@ impl<'m> Source<'m> {
             return noun.clone();
         }
         match dice.below(3) {
+            // "membership member sex" is read twice.
             0 => format!("{noun} of the {one}"),
+            _ if noun.contains(' ') => format!("{noun} of the {one}"),
             1 if words::is_person(one) => format!("{one}'s {noun}"),
             _ => format!("{one} {noun}"),
         }

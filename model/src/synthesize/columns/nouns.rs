@@ -205,6 +205,14 @@ pub(super) fn noun(
         {
             format!("{} amount", own[0])
         }
+        _ if own == ["as", "of"] => "date".to_owned(),
+        _ if own.len() == 1
+            && matches!(role, Role::Measure(_))
+            && unit.is_none()
+            && words::is_participle(&own[0]) =>
+        {
+            format!("number {}", own[0])
+        }
         _ if own.len() == 1 && matches!(role, Role::Measure(_)) => {
             units::spelled(&own[0]).map_or_else(|| own.join(" "), str::to_owned)
         }

@@ -37,6 +37,7 @@ pub(in super::super) fn on_array(source: &Source<'_>, array: &Array, dice: &mut 
         }
     };
     let condition = match elements {
+        Elements::Scalars(_) if noun.one.ends_with("URL") => with_length(length(dice), noun.many.as_str()),
         Elements::Scalars(attribute) => match dice.pick(&values_of(attribute)) {
             Some(value) if dice.chance(0.75) => {
                 let said = said(value, dice);

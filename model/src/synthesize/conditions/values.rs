@@ -80,6 +80,10 @@ pub(in super::super) fn values_of(attribute: &Attribute) -> Vec<Value> {
         .next()
         .unwrap_or_default()
         .to_lowercase();
+    // What kinds there are nobody can guess: a blood group is not called "north".
+    if ["group", "type", "kind", "class", "category", "grade"].contains(&last.as_str()) {
+        return Vec::new();
+    }
     if attribute.name.to_lowercase().contains("code") || NUMBERED.contains(&last.as_str()) {
         return (0..ids::ASKED)
             .map(|number| Value::string(&ids::code(number)))

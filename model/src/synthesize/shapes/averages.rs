@@ -83,8 +83,8 @@ pub(super) fn above_group(context: Context<'_>, dice: &mut Dice) -> Option<Draft
     if names.is_empty() || names.iter().any(|n| n.sql == group.sql) {
         return None;
     }
-    let mut conditions = conditions::some(&source, dice, 1);
-    conditions.retain(|c| c.about != by.sql && c.about != group.sql);
+    // With a condition nobody could tell whether the average is of all or of those that fulfil it.
+    let mut conditions = Vec::new();
     conditions::complete(&source, dice, &mut conditions);
     let rows = subject(&source, &conditions, dice);
     let (sign, word) = if dice.chance(0.75) {

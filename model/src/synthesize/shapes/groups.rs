@@ -292,7 +292,8 @@ pub(super) fn having(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         (
             format!("{} {sign} {}", metric.sql, limit.sql),
             if of.contains(" with ") || of.contains(" whose ") || of.contains(" where ") {
-                format!("{}{of}, {word} {}", words::with_article(&metric.head), limit.said)
+                let head = words::with_article(&metric.head);
+                format!("{head} {word} {}, counting only {rows}", limit.said)
             } else {
                 format!("{}{of} {word} {}", words::with_article(&metric.head), limit.said)
             },
@@ -524,6 +525,10 @@ pub(super) fn share_of_total(context: Context<'_>, dice: &mut Dice) -> Option<Dr
         Style::Sentence => format!(
             "What {} of {whole} does each {by} account for",
             word.trim_end_matches(" share")
+        ),
+        Style::Order if by.contains(" of ") => format!(
+            "{} the {word} of each {by} in {whole}",
+            dice.word(&["Show", "Compute", "Give"])
         ),
         Style::Order => format!(
             "{} each {by}'s {word} of {whole}",

@@ -88,7 +88,7 @@ impl Paired<'_> {
         match dice.below(3) {
             0 => format!("{} '{}'", self.one, key.said),
             1 => format!("value of the {} '{}'", self.one, key.said),
-            _ => format!("{} {}", self.one, key.said),
+            _ => format!("{} \"{}\"", self.one, key.said),
         }
     }
 }

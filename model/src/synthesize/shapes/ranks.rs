@@ -194,7 +194,10 @@ pub(super) fn commonest_of_each(context: Context<'_>, dice: &mut Dice) -> Option
     let source = source(context, Reach::All, dice)?;
     let first = dimensions::by_value(&source, dice)?;
     let second = dimensions::by_value(&source, dice)?;
-    let refused = |d: &dimensions::Dimension| d.noun.ends_with(" flag") || d.group.contains(", ");
+    // "The hall of the performance with the most orders" would be one performance's.
+    let refused = |d: &dimensions::Dimension| {
+        d.noun.ends_with(" flag") || d.noun.contains(" of the ") || d.group.contains(", ")
+    };
     // What elements are in is no property of theirs: its commonest value would be that of the longest lists.
     let own = source
         .fields
@@ -295,7 +298,7 @@ pub(super) fn ranked(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
         let metric = metrics::draw(&source, dice);
         if dimension.noun.ends_with(" flag")
             || metric.argument.as_ref() == Some(&dimension.about)
-            || metric.kind == Kind::Different
+            || matches!(metric.kind, Kind::Different | Kind::Least)
         {
             return None;
         }

@@ -102,7 +102,7 @@ pub(super) fn buckets(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
 pub(super) fn average_per(context: Context<'_>, dice: &mut Dice) -> Option<Draft> {
     let source = source(context, Reach::Joined, dice)?;
     let metric = metrics::additive(&source, dice);
-    let (dimension, one) = if dice.chance(0.4) {
+    let (dimension, one) = if source.table.dated && dice.chance(0.4) {
         let day = dimensions::by_grain(
             &source,
             if dice.chance(0.6) {

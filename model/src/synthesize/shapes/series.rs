@@ -45,7 +45,9 @@ fn timed<'m>(context: Context<'m>, dice: &mut Dice, additive: bool) -> Option<Ti
             .iter()
             .any(|mark| c.sql.contains(mark))
     };
-    let names_one = |c: &Condition| c.role(&source) == Some(&Role::Key);
+    let names_one = |c: &Condition| {
+        c.role(&source) == Some(&Role::Key) || source.names().iter().any(|name| name.sql == c.about)
+    };
     conditions.retain(|c| {
         (!c.is_time || is_long(c))
             && !names_one(c)
