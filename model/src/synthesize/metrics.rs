@@ -212,7 +212,7 @@ pub(super) fn figure(source: &Source<'_>, field: &Field<'_>, kind: Kind, dice: &
     let head = format!("{start} {of}{said}");
     let unit = attribute
         .unit
-        .filter(|u| u.short != "%" && dice.chance(0.3))
+        .filter(|u| u.short != "%" && !counted && dice.chance(0.3))
         .map_or_else(String::new, |u| {
             format!(" in {}", if dice.chance(0.7) { u.words } else { u.short })
         });

@@ -401,10 +401,11 @@ pub(super) fn measured(noun: &str, name: &str, measure: Measure) -> Measure {
             && !matches!(things, "fees" | "costs" | "taxes" | "charges" | "wages" | "sales")
             && (words::is_participle(done) || matches!(done, "free" | "available" | "occupied"))
     });
-    let counted = measure.counted
+    let counted = (measure.counted
         || number_of
         || done
-        || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars");
+        || words::is_plural(last) && !matches!(last, "sales" | "gross" | "earnings" | "savings" | "stars"))
+        && first != "capacity";
     let unit_price = ["unit", "per", "price"]
         .iter()
         .any(|word| raw.iter().any(|w| w == word))

@@ -4,6 +4,7 @@ use super::super::columns::Role;
 use super::super::conditions::{self, with_its_article};
 use super::super::dice::Dice;
 use super::super::phrases::{Style, finished, style, subject, where_clause, who};
+use super::super::words;
 use super::{Context, Draft, Reach, select, source};
 
 /// Rows whose number is above the average of all.
@@ -23,7 +24,14 @@ pub(super) fn above_average(context: Context<'_>, dice: &mut Dice) -> Option<Dra
         .collect();
     let sign = if above { ">" } else { "<" };
     let (from, sql) = (&source.from, &by.sql);
-    let (rows, noun) = (&source.subject.many, &by.attribute.noun);
+    // "Vehicles higher than average" would be tall ones.
+    let counted = by.attribute.measure().is_some_and(|m| m.counted);
+    let noun = if counted {
+        format!("number of {}", by.attribute.noun)
+    } else {
+        by.attribute.noun.clone()
+    };
+    let (rows, noun) = (&source.subject.many, &noun);
     let word = if above {
         dice.word(&["above", "higher than"])
     } else {
@@ -32,7 +40,11 @@ pub(super) fn above_average(context: Context<'_>, dice: &mut Dice) -> Option<Dra
     let style = style(dice);
     let counts = dice.chance(0.3);
     let that = who(&source);
-    let said = with_its_article(noun);
+    let said = if counted {
+        words::with_article(noun)
+    } else {
+        with_its_article(noun)
+    };
     let text = match (style, counts) {
         (Style::Terse, true) => format!("number of {rows} with {said} {word} the average"),
         (_, true) => format!("How many {rows} have {said} {word} average"),

@@ -1,7 +1,7 @@
 //! Rows whose columns are compared with each other or with the whole, the first of an order without a name, pairs of
 //! groups.
 
-use super::super::columns::{Attribute, Role};
+use super::super::columns::Attribute;
 use super::super::conditions::{self, with_its_article};
 use super::super::dice::Dice;
 use super::super::dimensions;
@@ -266,10 +266,6 @@ pub(super) fn ranked_of_each(context: Context<'_>, dice: &mut Dice) -> Option<Dr
     let dimension = dimensions::by_value(&source, dice)
         .filter(|d| d.about != by.sql && !d.noun.ends_with(" flag") && !d.group.contains(", "))?;
     let mut names = source.names();
-    if names.is_empty() {
-        names = source.own(|a| matches!(a.role, Role::Key | Role::Label));
-        names.truncate(1);
-    }
     names.retain(|n| n.sql != dimension.about && n.sql != by.sql);
     // Rows of a sample have no names; days of one thing are told by nothing else.
     if names.is_empty() && source.table_time().is_some() {

@@ -38,6 +38,11 @@ fn timed<'m>(context: Context<'m>, dice: &mut Dice, additive: bool) -> Option<Ti
     if !time.is_time || source.table.sharded && !days {
         return None;
     }
+    // What did not happen yet would be a span of its own.
+    let happened = source.fields.iter().find(|f| f.sql == time.about);
+    if happened.is_some_and(|f| f.attribute.missing.is_some()) {
+        return None;
+    }
     let mut conditions = conditions::some(&source, dice, 1);
     // A short span has no course, and neither has a single thing.
     let is_long = |c: &Condition| {
