@@ -1,7 +1,7 @@
 //! goccy/bigquery-emulator, whose analyzer is GoogleSQL itself, with tables of its own for each test.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ pub const PROJECT: &str = "acme-analytics";
 /// A start that takes longer is a failed test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Between the choice of a free port and the emulator's start another program may take it; then others are chosen.
+const STARTS: usize = 5;
+
 /// A running emulator; it ends with the value.
 pub struct Emulator {
     process: Child,
@@ -28,8 +31,20 @@ impl Emulator {
     pub async fn start() -> Self {
         let program = std::env::var_os("BIGQUILL_TEST_EMULATOR").map(PathBuf::from);
         let program = program.expect("BIGQUILL_TEST_EMULATOR names the emulator: run ./test");
-        let (port, grpc) = (free_port(), free_port());
-        let process = Command::new(&program)
+        for _ in 0..STARTS {
+            let mut emulator = Self::on_ports(&program, free_port(), free_port());
+            let answers = tokio::time::timeout(PATIENCE, emulator.answers())
+                .await
+                .expect("the emulator answers within a minute");
+            if answers {
+                return emulator;
+            }
+        }
+        panic!("the emulator ended by itself, {STARTS} times");
+    }
+
+    fn on_ports(program: &Path, port: u16, grpc: u16) -> Self {
+        let process = Command::new(program)
             .arg(format!("--project={PROJECT}"))
             .args([
                 "--host",
@@ -45,19 +60,18 @@ impl Emulator {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}: run `./test emulator`", program.display()));
-        let mut emulator = Self { process, port };
-        tokio::time::timeout(PATIENCE, emulator.answers())
-            .await
-            .expect("the emulator answers within a minute");
-        emulator
+        Self { process, port }
     }
 
-    async fn answers(&mut self) {
+    /// Waits until it answers; false where it ended instead.
+    async fn answers(&mut self) -> bool {
         while self.call("GET", "datasets", &Value::Null).await.is_err() {
-            let ended = self.process.try_wait().expect("it is our child");
-            assert_eq!(ended, None, "the emulator ended by itself");
+            if self.process.try_wait().expect("it is our child").is_some() {
+                return false;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        true
     }
 
     /// Its address.
